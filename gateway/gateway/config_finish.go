@@ -1,0 +1,88 @@
+package gateway
+
+import (
+	"crypto/tls"
+	"net/netip"
+	"path/filepath"
+	"strings"
+)
+
+// finish fills in what depends on other keys, and checks what holds between
+// them.
+func (s *settings) finish() {
+	c := s.config
+	if c.StoreURL.IsZero() {
+		c.StoreURL = URL{text: "sqlite:" + filepath.Join(c.DataDir, "ticketgate.db")}
+	}
+	if c.BlobURL.IsZero() {
+		c.BlobURL = URL{text: "file:" + filepath.Join(c.DataDir, "blobs")}
+	}
+	if c.AdminEmail == "" {
+		c.AdminEmail = "admin@" + c.Hostname
+	} else if !isAddress(c.AdminEmail) {
+		s.problem(envPrefix+"ADMIN_EMAIL", "", "is no mail address")
+	}
+	s.shareIntake()
+	s.checkReach("lmtp", c.LMTP)
+	s.checkReach("smtp", c.SMTP)
+	s.checkCertificate("http", c.HTTP.TLS)
+	s.checkCertificate("lmtp", c.LMTP.TLS)
+	s.checkMetricsApart()
+}
+
+// shareIntake gives the SMTP face the limits of the LMTP one: it is the same
+// intake behind another greeting.
+func (s *settings) shareIntake() {
+	shared := s.config.LMTP
+	shared.Listen, shared.Allow = s.config.SMTP.Listen, s.config.SMTP.Allow
+	s.config.SMTP = shared
+}
+
+// checkReach demands an allow list of a listener that others than this machine
+// can reach: an open one would take mail from anybody.
+func (s *settings) checkReach(face string, c IntakeConfig) {
+	if len(c.Allow) > 0 {
+		return
+	}
+	for _, a := range c.Listen {
+		if !a.Loopback() {
+			s.problem(s.where[face+".listen"], face+".listen",
+				a.String()+" can be reached from other machines: name in "+face+".allow the networks that may use it")
+		}
+	}
+}
+
+// checkCertificate demands both files or none, and a key that others can't read.
+func (s *settings) checkCertificate(face string, files CertificateFiles) {
+	cert, key := face+".tls_cert", face+".tls_key"
+	switch {
+	case files.Cert == "" && files.Key == "":
+		return
+	case files.Cert == "":
+		s.problem(s.where[key], key, cert+" is missing")
+	case files.Key == "":
+		s.problem(s.where[cert], cert, key+" is missing")
+	default:
+		if err := checkPrivate(files.Key); err != nil {
+			s.problem(s.where[key], key, err.Error())
+			return
+		}
+		if _, err := tls.LoadX509KeyPair(files.Cert, files.Key); err != nil {
+			s.problem(s.where[cert], cert, err.Error())
+		}
+	}
+}
+
+// checkMetricsApart keeps the metrics off the public listener.
+func (s *settings) checkMetricsApart() {
+	for _, m := range s.config.MetricsListen {
+		for _, h := range s.config.HTTP.Listen {
+			if m == h && !strings.HasSuffix(m.Address, ":0") {
+				s.problem(s.where["metrics.listen"], "metrics.listen", m.String()+" is http.listen as well")
+			}
+		}
+	}
+}
+
+// loopbackPrefixes are always allowed.
+var loopbackPrefixes = [...]netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
