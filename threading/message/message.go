@@ -133,7 +133,13 @@ func Parse(raw []byte) *Message {
 	var body int
 	m.Header, body = ParseHeader(raw)
 	m.readHeader()
-	_ = body
+	root, excess := splitTree(raw, m.Header, body, m.defect)
+	if m.Excess == "" {
+		m.Excess = excess
+	}
+	m.render(root)
+	m.ReplyText = replyText(m.Text)
+	m.readReports(root)
 	return m
 }
 

@@ -1,0 +1,367 @@
+package message
+
+import (
+	"strings"
+	"unicode"
+)
+
+// maxReplyLines bounds the lines that are looked at; what follows is kept.
+const maxReplyLines = 20000
+
+// replyText returns what the writer newly wrote: text without the quotes of
+// earlier mail, the lines that introduce them, and the signature. When nothing
+// would be left, or in doubt, it keeps. Time is linear: each line is looked at
+// with at most a handful of those after it.
+func replyText(text string) string {
+	t := replyTrimmer{lines: splitLines(text)}
+	if len(t.lines) > maxReplyLines {
+		return strings.TrimSpace(text)
+	}
+	t.trim()
+	if out := strings.TrimSpace(strings.Join(t.kept, "\n")); out != "" {
+		return out
+	}
+	return strings.TrimSpace(text)
+}
+
+func splitLines(text string) []string {
+	lines := strings.Split(text, "\n")
+	for i, l := range lines {
+		lines[i] = strings.TrimRight(strings.ReplaceAll(l, "\u00a0", " "), " \t\ufeff\u200b")
+		if lines[i] == "--" && strings.HasPrefix(l, "-- ") {
+			lines[i] = "-- "
+		}
+	}
+	return lines
+}
+
+type replyTrimmer struct {
+	lines []string
+	kept  []string
+}
+
+// trim walks down the lines. An introduction whose quote is marked with > is
+// dropped with the quote, and what stands below it is kept (an answer between
+// the lines); any other introduction ends the reply.
+func (t *replyTrimmer) trim() {
+	for i := 0; i < len(t.lines); {
+		line := t.lines[i]
+		if isQuoted(line) {
+			i++
+			t.keepGap()
+			continue
+		}
+		if n := t.introduction(i); n > 0 {
+			if next := t.nextText(i + n); next < len(t.lines) && isQuoted(t.lines[next]) {
+				i = next
+				continue
+			}
+			if t.hasText() {
+				break
+			}
+			i += n
+			continue
+		}
+		if t.hasText() && t.original(i) {
+			break
+		}
+		if t.hasText() && isSignatureMark(line) && t.signatureEnds(i) {
+			i = t.afterSignature(i)
+			continue
+		}
+		t.kept = append(t.kept, line)
+		i++
+	}
+	t.dropDevice()
+}
+
+// keepGap leaves one empty line where a quote stood.
+func (t *replyTrimmer) keepGap() {
+	if n := len(t.kept); n > 0 && t.kept[n-1] != "" {
+		t.kept = append(t.kept, "")
+	}
+}
+
+func (t *replyTrimmer) hasText() bool {
+	for _, l := range t.kept {
+		if l != "" {
+			return true
+		}
+	}
+	return false
+}
+
+func (t *replyTrimmer) nextText(i int) int {
+	for i < len(t.lines) && strings.TrimSpace(t.lines[i]) == "" {
+		i++
+	}
+	return i
+}
+
+func isQuoted(line string) bool { return strings.HasPrefix(strings.TrimLeft(line, " "), ">") }
+
+// isSignatureMark tells the line that RFC 3676, 4.3 puts before a signature,
+// and what is left of it when blanks are trimmed on the way.
+func isSignatureMark(line string) bool {
+	switch line {
+	case "-- ", "--", "—", "__", "— ":
+		return true
+	}
+	return false
+}
+
+// signatureEnds tells that what follows the mark at i is short enough to be a
+// signature, up to the next quote or introduction or the end.
+func (t *replyTrimmer) signatureEnds(i int) bool {
+	return t.afterSignature(i)-i <= 40
+}
+
+func (t *replyTrimmer) afterSignature(i int) int {
+	end := i + 1
+	for end < len(t.lines) && end-i <= 41 && !isQuoted(t.lines[end]) && t.introduction(end) == 0 && !t.original(end) {
+		end++
+	}
+	return end
+}
+
+// dropDevice drops a last line that a telephone wrote.
+func (t *replyTrimmer) dropDevice() {
+	last := len(t.kept) - 1
+	for last >= 0 && strings.TrimSpace(t.kept[last]) == "" {
+		last--
+	}
+	if last > 0 && isDeviceLine(t.kept[last]) {
+		t.kept = t.kept[:last]
+	}
+}
+
+func isDeviceLine(line string) bool {
+	if len(line) > 80 {
+		return false
+	}
+	lower := strings.ToLower(strings.TrimSpace(line))
+	for _, p := range devicePhrases {
+		if strings.HasPrefix(lower, p) {
+			return true
+		}
+	}
+	return strings.HasPrefix(lower, "von mein") && strings.Contains(lower, "gesendet")
+}
+
+var devicePhrases = [...]string{
+	"sent from my ", "sent from outlook", "sent from mail for", "sent from yahoo", "get outlook for",
+	"gesendet von mein", "gesendet mit der", "envoyé de mon", "envoyé depuis mon", "enviado desde mi",
+	"enviado do meu", "inviato da ", "verstuurd vanaf mijn", "sendt fra min", "skickat från min",
+	"lähetetty ", "wysłane z ", "отправлено с ", "надіслано з ",
+}
+
+// introduction tells how many lines from i on introduce a quote ("On Monday
+// Ann wrote:"), or 0. It joins at most four lines.
+func (t *replyTrimmer) introduction(i int) int {
+	first := strings.TrimSpace(t.lines[i])
+	if first == "" || len(first) > 400 {
+		return 0
+	}
+	starts := startsIntroduction(first)
+	if !starts && !strings.ContainsAny(first, "@:<") {
+		return 0
+	}
+	joined := ""
+	for n := 0; n < 4 && i+n < len(t.lines); n++ {
+		line := strings.TrimSpace(t.lines[i+n])
+		if line == "" || len(line) > 400 {
+			return 0
+		}
+		joined += " " + line
+		if verb := endsIntroduction(joined); verb && (starts && hasDigit(joined) || hasAddress(joined) || hasDate(joined)) {
+			return n + 1
+		}
+		if n == 0 && t.datedName(i, first) {
+			return 1
+		}
+		if !starts && n > 0 {
+			return 0
+		}
+	}
+	return 0
+}
+
+// datedName tells "2013/7/20 Ann <a@b.c>": a date and an address, and nothing
+// else on the line.
+func (t *replyTrimmer) datedName(i int, line string) bool {
+	if len(line) < 10 || line[0] != '2' || line[4] != line[7] && line[4] != line[6] || line[4] != '-' && line[4] != '/' {
+		return false
+	}
+	if strings.Contains(line, "GMT") {
+		return true
+	}
+	return strings.HasSuffix(line, ">") && hasAddress(line)
+}
+
+// startsIntroduction tells the words that introductions begin with.
+func startsIntroduction(s string) bool {
+	s = strings.TrimLeft(s, "-> *_|")
+	word, _, _ := strings.Cut(s, " ")
+	switch strings.ToLower(strings.TrimRight(word, ",:")) {
+	case "on", "am", "le", "el", "il", "op", "den", "dnia", "em", "w", "na", "dne", "a", "à", "på", "pe", "у", "в", "于", "在",
+		"mon", "tue", "wed", "thu", "fri", "sat", "sun", "no", "ma", "pada", "vào", "στις", "ons", "tors", "fre", "lør", "man",
+		"maanantai", "ti", "ke", "to", "pe.", "gio", "lun", "mar", "mer", "ven", "sab", "dom":
+		return true
+	}
+	r := []rune(s)
+	return len(r) > 0 && (unicode.IsDigit(r[0]) || unicode.Is(unicode.Han, r[0]) || unicode.Is(unicode.Hiragana, r[0]))
+}
+
+// endsIntroduction tells that s ends as "... wrote:" does, in many languages.
+func endsIntroduction(s string) bool {
+	trimmed := strings.TrimRight(s, " -*_")
+	colon := strings.TrimRight(trimmed, ":：")
+	if colon == trimmed && trimmed == s {
+		return strings.HasSuffix(strings.ToLower(s), " wrote") && hasAddress(s)
+	}
+	lower := strings.ToLower(strings.TrimRight(colon, " "))
+	for _, v := range lastVerbs {
+		if strings.HasSuffix(lower, v) {
+			return true
+		}
+	}
+	tail := lower[max(0, len(lower)-160):]
+	for _, v := range innerVerbs {
+		if strings.Contains(tail, v) {
+			return colon != trimmed
+		}
+	}
+	return false
+}
+
+var lastVerbs = [...]string{
+	"wrote", "schrieb", "a écrit", "a écrit ", "écrit", "escribió", "escribio", "ha scritto", "scritto", "schreef",
+	"geschreven", "skrev", "skrev följande", "napisał", "napisał(a)", "napisała", "napisal", "napsal", "napsal(a)",
+	"написал", "написал(а)", "написала", "пишет", "пише", "escreveu", "kirjoitti", "yazdı", "写道", "寫道", "のメール",
+	"작성", "írta", "a scris", "έγραψε", "napísal", "je napisao", "skreiv", "menulis", "đã viết", "said", "writes",
+}
+
+var innerVerbs = [...]string{" schrieb ", " skrev ", " heeft ", " wrote ", " escribió ", " a écrit ", " kirjoitti ", " hat geschrieben"}
+
+func hasDigit(s string) bool { return strings.ContainsAny(s, "0123456789") }
+
+func hasAddress(s string) bool {
+	at := strings.IndexByte(s, '@')
+	return at > 0 && at+3 < len(s) && strings.IndexByte(s[at:], '.') > 0
+}
+
+// hasDate tells that s has a year or a clock time in it.
+func hasDate(s string) bool {
+	digits := 0
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		if c >= '0' && c <= '9' {
+			if digits++; digits == 4 {
+				return true
+			}
+			continue
+		}
+		if c == ':' && digits > 0 && i+1 < len(s) && s[i+1] >= '0' && s[i+1] <= '9' {
+			return true
+		}
+		digits = 0
+	}
+	return false
+}
+
+// original tells that at line i a whole earlier mail begins, as Outlook and
+// others put it below: a line that says so, or its header fields.
+func (t *replyTrimmer) original(i int) bool {
+	line := strings.TrimSpace(t.lines[i])
+	if line == "" {
+		return false
+	}
+	if isRule(line) {
+		next := t.nextText(i + 1)
+		return next < len(t.lines) && next-i <= 3 && t.headerBlock(next)
+	}
+	if isOriginalLine(line) {
+		return true
+	}
+	return t.headerBlock(i)
+}
+
+// isRule tells a line of hyphens or underscores only.
+func isRule(line string) bool {
+	return len(line) >= 3 && strings.Trim(line, "-_—=*") == ""
+}
+
+// isOriginalLine tells "-----Original Message-----" and its like.
+func isOriginalLine(line string) bool {
+	if len(line) > 100 {
+		return false
+	}
+	inner := strings.Trim(line, "-_*= >")
+	if len(line)-len(inner) < 2 || inner == "" || !strings.ContainsAny(line[:1], "-_*=>") {
+		return false
+	}
+	lower := strings.ToLower(strings.TrimSuffix(inner, ":"))
+	for _, p := range originalPhrases {
+		if strings.HasPrefix(lower, p) {
+			return true
+		}
+	}
+	return false
+}
+
+var originalPhrases = [...]string{
+	"original message", "original email", "original mail", "reply message", "forwarded message", "forwarded by",
+	"begin forwarded message",
+	"ursprüngliche nachricht", "originalnachricht", "original-nachricht", "ursprungliche nachricht", "weitergeleitete nachricht",
+	"message d'origine", "message original", "message d’origine", "message transféré", "message transmis",
+	"mensaje original", "mensaje reenviado", "mensagem original", "messaggio originale", "messaggio inoltrato",
+	"oorspronkelijk bericht", "doorgestuurd bericht", "oprindelig meddelelse", "oprindelig besked", "opprinnelig melding",
+	"ursprungligt meddelande", "originalmeddelande", "alkuperäinen viesti", "oryginalna wiadomość", "wiadomość oryginalna",
+	"wiadomość przekazana", "исходное сообщение", "пересылаемое сообщение", "původní zpráva", "eredeti üzenet",
+	"mesaj original", "orijinal mesaj", "原始邮件", "原始郵件", "元のメッセージ",
+}
+
+// headerBlock tells that a From: line stands at i with at least two of the
+// fields that a mail program writes below it, within six lines.
+func (t *replyTrimmer) headerBlock(i int) bool {
+	if fieldLabel(t.lines[i]) != labelFrom {
+		return false
+	}
+	others := 0
+	for n := i + 1; n < len(t.lines) && n <= i+8; n++ {
+		if fieldLabel(t.lines[n]) == labelOther {
+			others++
+		}
+	}
+	return others >= 2
+}
+
+const (
+	labelNone = iota
+	labelFrom
+	labelOther
+)
+
+// fieldLabel tells whether a line begins with the name of a header field, in
+// any of the languages that mail programs write it in.
+func fieldLabel(line string) int {
+	line = strings.TrimLeft(line, " *_>")
+	colon := strings.IndexAny(line, ":：")
+	if colon <= 0 || colon > 24 {
+		return labelNone
+	}
+	switch strings.ToLower(strings.TrimRight(line[:colon], " *_\u00a0")) {
+	case "from", "von", "de", "da", "van", "från", "fra", "lähettäjä", "od", "от", "від", "expéditeur", "remitente",
+		"発信者", "差出人", "发件人", "寄件者", "보낸 사람", "kimden", "feladó", "from address":
+		return labelFrom
+	case "sent", "to", "cc", "subject", "date", "reply-to", "importance",
+		"gesendet", "an", "betreff", "datum", "kopie", "antwort an",
+		"envoyé", "à", "objet", "envoyé le", "destinataire",
+		"enviado", "enviado el", "enviada em", "enviado em", "para", "asunto", "assunto", "fecha", "data",
+		"inviato", "a", "oggetto", "verzonden", "aan", "onderwerp", "skickat", "till", "ämne", "sendt", "til", "emne", "dato",
+		"lähetetty", "vastaanottaja", "aihe", "päivämäärä", "wysłano", "do", "temat", "wysłane", "отправлено", "кому", "тема", "дата",
+		"日時", "宛先", "件名", "发送时间", "收件人", "主题", "日期", "抄送", "날짜", "받는 사람", "제목", "gönderilme", "kime", "konu":
+		return labelOther
+	}
+	return labelNone
+}
