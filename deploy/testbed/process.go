@@ -68,7 +68,9 @@ type process struct {
 	guard *guard
 }
 
-// startProcess starts cmd with its output appended to the file logPath.
+// startProcess starts cmd with its output appended to the file logPath. The command must
+// leave our process group, by Setpgid or by itself: a ^C is not for the server, which the
+// test may still be talking to as it ends.
 func startProcess(g *guard, cmd *exec.Cmd, logPath string) (*process, error) {
 	log, err := os.OpenFile(logPath, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
@@ -76,10 +78,6 @@ func startProcess(g *guard, cmd *exec.Cmd, logPath string) (*process, error) {
 	}
 	defer log.Close()
 	cmd.Stdout, cmd.Stderr = log, log
-	if cmd.SysProcAttr == nil {
-		cmd.SysProcAttr = &syscall.SysProcAttr{}
-	}
-	cmd.SysProcAttr.Setpgid = true
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}

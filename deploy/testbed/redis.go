@@ -82,6 +82,7 @@ func (s *RedisServer) start() error {
 	}
 	cmd := exec.Command(s.server, "--port", strconv.Itoa(s.port), "--bind", "127.0.0.1",
 		"--dir", s.dir, "--save", "", "--appendonly", aof, "--appendfsync", "always")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	log := filepath.Join(s.dir, "log")
 	proc, err := startProcess(s.guard, cmd, log)
 	if err != nil {
