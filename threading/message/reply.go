@@ -3,6 +3,7 @@ package message
 import (
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // maxReplyLines bounds the lines that are looked at; what follows is kept.
@@ -46,7 +47,7 @@ type replyTrimmer struct {
 func (t *replyTrimmer) trim() {
 	for i := 0; i < len(t.lines); {
 		line := t.lines[i]
-		if isQuoted(line) {
+		if isQuoted(line) || t.wrapped(i) {
 			i++
 			t.keepGap()
 			continue
@@ -62,7 +63,7 @@ func (t *replyTrimmer) trim() {
 			i += n
 			continue
 		}
-		if t.hasText() && t.original(i) {
+		if t.hasText() && (t.original(i) || isDeviceLine(line, devicePhrases[:deviceSure]) && t.lines[i-1] == "") {
 			break
 		}
 		if t.hasText() && isSignatureMark(line) && t.signatureEnds(i) {
@@ -100,11 +101,20 @@ func (t *replyTrimmer) nextText(i int) int {
 
 func isQuoted(line string) bool { return strings.HasPrefix(strings.TrimLeft(line, " "), ">") }
 
+// wrapped tells the rest of a quoted line that some program broke in two.
+func (t *replyTrimmer) wrapped(i int) bool {
+	if i == 0 || i+1 >= len(t.lines) || !isQuoted(t.lines[i-1]) || !isQuoted(t.lines[i+1]) || len(t.lines[i-1]) < 60 {
+		return false
+	}
+	r, _ := utf8.DecodeRuneInString(t.lines[i])
+	return unicode.IsLower(r)
+}
+
 // isSignatureMark tells the line that RFC 3676, 4.3 puts before a signature,
 // and what is left of it when blanks are trimmed on the way.
 func isSignatureMark(line string) bool {
 	switch line {
-	case "-- ", "--", "—", "__", "— ":
+	case "-- ", "--", "__":
 		return true
 	}
 	return false
@@ -130,28 +140,35 @@ func (t *replyTrimmer) dropDevice() {
 	for last >= 0 && strings.TrimSpace(t.kept[last]) == "" {
 		last--
 	}
-	if last > 0 && isDeviceLine(t.kept[last]) {
+	if last > 0 && isDeviceLine(t.kept[last], devicePhrases[:]) {
 		t.kept = t.kept[:last]
 	}
 }
 
-func isDeviceLine(line string) bool {
+// isDeviceLine tells "Sent from my telephone".
+func isDeviceLine(line string, phrases []string) bool {
 	if len(line) > 80 {
 		return false
 	}
 	lower := strings.ToLower(strings.TrimSpace(line))
-	for _, p := range devicePhrases {
+	for _, p := range phrases {
 		if strings.HasPrefix(lower, p) {
-			return true
+			return !strings.HasSuffix(lower, ".") || len(lower) < 40
 		}
 	}
 	return strings.HasPrefix(lower, "von mein") && strings.Contains(lower, "gesendet")
 }
 
+// deviceSure is how many of devicePhrases end a reply wherever they stand; the
+// others are dropped only from its last line.
+const deviceSure = 20
+
 var devicePhrases = [...]string{
 	"sent from my ", "sent from outlook", "sent from mail for", "sent from yahoo", "get outlook for",
-	"gesendet von mein", "gesendet mit der", "envoyé de mon", "envoyé depuis mon", "enviado desde mi",
-	"enviado do meu", "inviato da ", "verstuurd vanaf mijn", "sendt fra min", "skickat från min",
+	"gesendet von mein", "gesendet von outlook", "outlook für ", "envoyé de mon", "envoyé depuis mon",
+	"envoyé à partir de outlook", "obtenir outlook pour", "enviado desde mi", "enviado do meu", "inviato da iphone",
+	"verstuurd vanaf mijn", "sendt fra min", "skickat från min", "lähetetty iphone", "wysłane z iphone",
+	"sent from ", "sent via ", "sent with ", "gesendet von ", "gesendet mit ", "envoyé depuis ", "inviato da ",
 	"lähetetty ", "wysłane z ", "отправлено с ", "надіслано з ",
 }
 
@@ -162,33 +179,36 @@ func (t *replyTrimmer) introduction(i int) int {
 	if first == "" || len(first) > 400 {
 		return 0
 	}
-	starts := startsIntroduction(first)
-	if !starts && !strings.ContainsAny(first, "@:<") {
-		return 0
+	if datedName(first) {
+		return 1
 	}
-	joined := ""
 	for n := 0; n < 4 && i+n < len(t.lines); n++ {
 		line := strings.TrimSpace(t.lines[i+n])
 		if line == "" || len(line) > 400 {
 			return 0
 		}
-		joined += " " + line
-		if verb := endsIntroduction(joined); verb && (starts && hasDigit(joined) || hasAddress(joined) || hasDate(joined)) {
+		if !mayEndIntroduction(line) {
+			continue
+		}
+		joined := strings.Join(t.lines[i:i+n+1], " ")
+		starts := startsIntroduction(first)
+		if (starts || n == 0 || n == 1 && hasAddress(first)) && endsIntroduction(joined) &&
+			(starts && hasDigit(joined) || hasAddress(joined) || hasDate(joined)) {
 			return n + 1
-		}
-		if n == 0 && t.datedName(i, first) {
-			return 1
-		}
-		if !starts && n > 0 {
-			return 0
 		}
 	}
 	return 0
 }
 
+// mayEndIntroduction is a quick look at the end of a line.
+func mayEndIntroduction(line string) bool {
+	line = strings.TrimRight(line, " -*_>")
+	return strings.HasSuffix(line, ":") || strings.HasSuffix(line, "：") || strings.HasSuffix(line, "wrote")
+}
+
 // datedName tells "2013/7/20 Ann <a@b.c>": a date and an address, and nothing
 // else on the line.
-func (t *replyTrimmer) datedName(i int, line string) bool {
+func datedName(line string) bool {
 	if len(line) < 10 || line[0] != '2' || line[4] != line[7] && line[4] != line[6] || line[4] != '-' && line[4] != '/' {
 		return false
 	}
@@ -216,6 +236,9 @@ func startsIntroduction(s string) bool {
 func endsIntroduction(s string) bool {
 	trimmed := strings.TrimRight(s, " -*_")
 	colon := strings.TrimRight(trimmed, ":：")
+	if colon != trimmed && strings.HasSuffix(colon, ">") && hasDate(s) && hasAddress(s) {
+		return true
+	}
 	if colon == trimmed && trimmed == s {
 		return strings.HasSuffix(strings.ToLower(s), " wrote") && hasAddress(s)
 	}
@@ -346,15 +369,18 @@ const (
 // any of the languages that mail programs write it in.
 func fieldLabel(line string) int {
 	line = strings.TrimLeft(line, " *_>")
-	colon := strings.IndexAny(line, ":：")
-	if colon <= 0 || colon > 24 {
+	colon := strings.IndexByte(line[:min(len(line), 40)], ':')
+	if wide := strings.Index(line[:min(len(line), 40)], "："); wide > 0 && (colon < 0 || wide < colon) {
+		colon = wide
+	}
+	if colon <= 0 {
 		return labelNone
 	}
 	switch strings.ToLower(strings.TrimRight(line[:colon], " *_\u00a0")) {
 	case "from", "von", "de", "da", "van", "från", "fra", "lähettäjä", "od", "от", "від", "expéditeur", "remitente",
 		"発信者", "差出人", "发件人", "寄件者", "보낸 사람", "kimden", "feladó", "from address":
 		return labelFrom
-	case "sent", "to", "cc", "subject", "date", "reply-to", "importance",
+	case "copie à", "sujet", "message du", "sent", "to", "cc", "subject", "date", "reply-to", "importance",
 		"gesendet", "an", "betreff", "datum", "kopie", "antwort an",
 		"envoyé", "à", "objet", "envoyé le", "destinataire",
 		"enviado", "enviado el", "enviada em", "enviado em", "para", "asunto", "assunto", "fecha", "data",
