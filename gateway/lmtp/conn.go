@@ -65,6 +65,7 @@ type conn struct {
 	stream   net.Conn   // base, or TLS over it
 	open     bool       // a transaction is open
 	draining bool
+	forced   bool // draining, and an open transaction is no excuse
 	gone     error
 	closed   bool
 }
@@ -105,11 +106,15 @@ func (c *conn) arm() (net.Conn, error) {
 	if c.gone != nil {
 		return nil, c.gone
 	}
-	if c.draining && !c.open {
+	if c.mayGo() {
 		return c.stream, c.stream.SetReadDeadline(time.Unix(1, 0))
 	}
 	return c.stream, c.stream.SetReadDeadline(c.deadline())
 }
+
+// mayGo says whether the server drains and nothing holds the connection any
+// more. mu is held.
+func (c *conn) mayGo() bool { return c.draining && (!c.open || c.forced) }
 
 // broken takes a failed read: the connection is over. What the library is told
 // is net.ErrClosed, also for a plain EOF, so that no half of anything counts as
@@ -144,11 +149,10 @@ func (c *conn) failed() error {
 	return c.gone
 }
 
-// leaving says whether the server drains and this connection is free to go.
 func (c *conn) leaving() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.draining && !c.open
+	return c.mayGo()
 }
 
 // setOpen notes that a transaction began or ended. An open one may finish while
@@ -159,13 +163,14 @@ func (c *conn) setOpen(open bool) {
 	c.open = open
 }
 
-// drain makes the connection end: at once if it is idle, else after its
-// transaction. Safe from any goroutine.
-func (c *conn) drain() {
+// drain makes the connection end with a 421: at once if it is idle, else after
+// its transaction, or with force as soon as it waits for the client. Safe from
+// any goroutine.
+func (c *conn) drain(force bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.draining = true
-	if !c.open {
+	c.draining, c.forced = true, c.forced || force
+	if c.mayGo() {
 		_ = c.stream.SetReadDeadline(time.Unix(1, 0)) // fails only when it is closed already
 	}
 }
@@ -236,9 +241,6 @@ func (c *conn) nextLine() (line string, ok bool, err error) {
 	if err := c.failed(); err != nil {
 		return "", false, err
 	}
-	if c.leaving() {
-		return "", false, c.leave("421 4.3.2 %s is shutting down", c.srv.opt.Hostname)
-	}
 	until := time.Now().Add(c.srv.opt.Timeout)
 	c.deadline = func() time.Time { return until }
 
@@ -248,6 +250,9 @@ func (c *conn) nextLine() (line string, ok bool, err error) {
 	}
 	if err != nil {
 		return "", false, err
+	}
+	if c.leaving() { // no new transaction begins, also if MAIL is here already
+		return "", false, c.leave("421 4.3.2 %s is shutting down", c.srv.opt.Hostname)
 	}
 	c.spent += int64(len(raw))
 	if c.spent > c.srv.maxCommandBytes() {

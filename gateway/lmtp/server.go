@@ -105,8 +105,9 @@ func (s *Server) Addrs() []net.Addr {
 
 // Stop drains: no new connection and no new transaction is taken, idle clients
 // get 421, and open transactions end and are answered. When ctx ends first,
-// what is left is cut off and the error is ctx's; what was not answered then
-// counts as not taken. The first call drains, later ones do nothing.
+// what is left is cut off within two seconds and the error is ctx's; what was
+// not answered then counts as not taken. The first call drains, later ones do
+// nothing.
 func (s *Server) Stop(ctx context.Context) error {
 	s.mu.Lock()
 	if !s.started || s.draining {
@@ -119,7 +120,7 @@ func (s *Server) Stop(ctx context.Context) error {
 	closeErr := s.gate.Close()
 	<-s.served
 	for _, c := range s.open() {
-		c.drain()
+		c.drain(false)
 	}
 	ended := make(chan struct{})
 	go func() {
@@ -136,18 +137,38 @@ func (s *Server) Stop(ctx context.Context) error {
 	}
 }
 
-// cutOff ends what did not end by itself, and gives it a moment to do so.
+// cutOffGrace is how long deliveries have to notice that their context ended,
+// and once more how long connections have to notice that they are closed.
+const cutOffGrace = time.Second
+
+// cutOff ends what did not end by itself: deliveries by their context, so that
+// their clients still hear a 451, then whoever keeps us waiting with a 421, and
+// in the end by closing.
 func (s *Server) cutOff(ended <-chan struct{}) {
 	s.cancel()
 	for _, c := range s.open() {
+		c.drain(true)
+	}
+	if waitFor(ended, cutOffGrace) {
+		return
+	}
+	for _, c := range s.open() {
 		c.abort()
 	}
-	timer := time.NewTimer(time.Second)
+	if !waitFor(ended, cutOffGrace) {
+		s.opt.Log.Error("deliveries still run after the time to stop")
+	}
+}
+
+// waitFor says whether done was closed within d.
+func waitFor(done <-chan struct{}, d time.Duration) bool {
+	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
-	case <-ended:
+	case <-done:
+		return true
 	case <-timer.C:
-		s.opt.Log.Error("deliveries still run after the time to stop")
+		return false
 	}
 }
 
@@ -158,7 +179,7 @@ func (s *Server) remember(c *conn) {
 	draining := s.draining
 	s.mu.Unlock()
 	if draining {
-		c.drain()
+		c.drain(false)
 	}
 	s.opt.Metrics.Connections(1)
 }

@@ -117,8 +117,11 @@ func TestForcedStop(t *testing.T) {
 	if err := s.Stop(ctx); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v", err)
 	}
-	if got := hear(t, busy); strings.HasPrefix(got, "250") {
+	if got := hear(t, busy); !strings.HasPrefix(got, "451 4.3.0") {
 		t.Errorf("a delivery that was cut off was answered %q", got)
+	}
+	if got := hear(t, open); !strings.HasPrefix(got, "421 4.3.2") {
+		t.Errorf("a client in its message heard %q", got)
 	}
 	if err := s.Stop(ctx); err != nil {
 		t.Errorf("a second stop: %v", err)

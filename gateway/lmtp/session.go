@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/emersion/go-smtp"
@@ -197,12 +198,17 @@ func (s *session) envelope(spool *Spool) *Envelope {
 		Recipients: append([]string(nil), s.tx.names...),
 		Body8Bit:   s.tx.mail.body8Bit,
 		UTF8:       s.tx.mail.utf8,
-		Hello:      s.lib.Hostname(),
+		Hello:      helloName(s.lib.Hostname()),
 		Remote:     s.conn.RemoteAddr(),
 		XForward:   s.conn.xforward,
 		Message:    spool,
 		ReceivedAt: s.srv.opt.Now(),
 	}
+}
+
+// helloName makes what a client calls itself fit for a header field and a log.
+func helloName(name string) string {
+	return strings.ToValidUTF8(name[:min(len(name), maxDomain)], "?")
 }
 
 // deliver asks the Backend, unless the message could not even be kept, and
