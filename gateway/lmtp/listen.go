@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -73,10 +74,28 @@ func listenUnix(ctx context.Context, path string) (net.Listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen on unix:%s: %w", path, err)
 	}
-	if err := os.Chmod(path, socketMode); err != nil {
+	if err := errors.Join(giveToFolder(path), os.Chmod(path, socketMode)); err != nil {
 		return nil, errors.Join(fmt.Errorf("listen on unix:%s: %w", path, err), l.Close())
 	}
 	return l, nil
+}
+
+// giveToFolder lets the socket belong to whoever the folder belongs to, when we
+// are root and it would be root's: Postfix's private/ is its own, and Postfix
+// connects as itself. The owner of a folder can put any socket there anyway.
+func giveToFolder(path string) error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	info, err := os.Stat(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	owner, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return nil
+	}
+	return os.Chown(path, int(owner.Uid), int(owner.Gid))
 }
 
 func removeStale(ctx context.Context, path string) error {
