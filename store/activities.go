@@ -1,0 +1,132 @@
+package store
+
+import (
+	"context"
+	"time"
+)
+
+const activityColumns = `id, ticket, seq, type, medium, author, created_by, account_id, answers, subject, text, html,
+	reply_text, message_id, raw_hash, sender, automatic, external, created_at, detail`
+
+func scanActivity(r Rows, a *Activity) error {
+	return r.Scan(&a.ID, &a.Ticket, &a.Seq, (*string)(&a.Type), (*string)(&a.Medium), doc(&a.Author), &a.CreatedBy,
+		&a.AccountID, &a.Answers, &a.Subject, &a.Text, &a.HTML, &a.ReplyText, &a.MessageID, &a.RawHash, &a.Sender,
+		&a.Automatic, &a.External, at(&a.CreatedAt), doc(&a.ActivityDetail))
+}
+
+func activityArgs(a Activity) []any {
+	return []any{a.ID, a.Ticket, a.Seq, string(a.Type), string(a.Medium), toJSON(a.Author), a.CreatedBy, a.AccountID,
+		a.Answers, a.Subject, a.Text, a.HTML, a.ReplyText, a.MessageID, a.RawHash, a.Sender, a.Automatic, a.External,
+		us(a.CreatedAt), toJSON(a.ActivityDetail)}
+}
+
+// InsertActivity adds an activity to its ticket's history. It sets a.Seq, and
+// brings the ticket's Activities and UpdatedAt up to date.
+func (tx *Tx) InsertActivity(ctx context.Context, a *Activity) error {
+	if err := tx.drawSeq(ctx, a); err != nil {
+		return err
+	}
+	return tx.queue(ctx, `INSERT INTO activities (`+activityColumns+`)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)`,
+		activityArgs(*a)...)
+}
+
+// drawSeq takes the next place in the ticket's history.
+func (tx *Tx) drawSeq(ctx context.Context, a *Activity) error {
+	if err := tx.ready(true, nil); err != nil {
+		return err
+	}
+	seq, err := tx.count(ctx, `UPDATE tickets SET activities = activities + 1,
+		updated_at = CASE WHEN $2 > updated_at THEN $2 ELSE updated_at END
+		WHERE number = $1 RETURNING activities`, a.Ticket, us(a.CreatedAt))
+	if err == nil && seq == 0 {
+		err = Errorf(CodeNotFound, "no such ticket")
+	}
+	a.Seq = int(seq)
+	return err
+}
+
+// MoveActivity puts an activity at the end of another ticket's history, with
+// its attachments. It brings UpdatedAt and the counts of that ticket up to
+// date; the first one's Activities stays, for it numbers what comes.
+func (tx *Tx) MoveActivity(ctx context.Context, id string, to int64, now time.Time) (Activity, error) {
+	a, err := tx.Activity(ctx, id)
+	if err != nil || a.Ticket == to {
+		return a, err
+	}
+	from := a.Ticket
+	a.Ticket = to
+	if err := tx.drawSeq(ctx, &Activity{Ticket: from, CreatedAt: now}); err != nil {
+		return a, err
+	}
+	moved := Activity{Ticket: to, CreatedAt: now}
+	if err := tx.drawSeq(ctx, &moved); err != nil {
+		return a, err
+	}
+	a.Seq = moved.Seq
+	if err := tx.UpdateActivity(ctx, a); err != nil {
+		return a, err
+	}
+	n, err := tx.exec(ctx, `UPDATE attachments SET ticket = $2 WHERE activity_id = $1`, id, to)
+	if err != nil {
+		return a, err
+	}
+	if err := tx.countFiles(ctx, from, -n); err != nil {
+		return a, err
+	}
+	return a, tx.countFiles(ctx, to, n)
+}
+
+// UpdateActivity writes the whole activity as a says.
+func (tx *Tx) UpdateActivity(ctx context.Context, a Activity) error {
+	return tx.touched(ctx, "activity", `UPDATE activities SET ticket = $2, seq = $3, type = $4, medium = $5,
+		author = $6, created_by = $7, account_id = $8, answers = $9, subject = $10, text = $11, html = $12,
+		reply_text = $13, message_id = $14, raw_hash = $15, sender = $16, automatic = $17, external = $18,
+		created_at = $19, detail = $20 WHERE id = $1`, activityArgs(a)...)
+}
+
+// Activity gives an activity.
+func (tx *Tx) Activity(ctx context.Context, id string) (Activity, error) {
+	return first(ctx, tx, "activity", scanActivity, `SELECT `+activityColumns+` FROM activities WHERE id = $1`, id)
+}
+
+// Activities lists a ticket's history, oldest first.
+func (tx *Tx) Activities(ctx context.Context, ticket int64, from string, limit int) ([]Activity, string, error) {
+	c, _, err := parseCursor(from, "activities")
+	if err != nil {
+		return nil, "", err
+	}
+	limit = pageSize(limit)
+	rows, err := list(ctx, tx, scanActivity, `SELECT `+activityColumns+` FROM activities
+		WHERE ticket = $1 AND seq > $2 ORDER BY seq LIMIT $3`, ticket, c.Key, limit+1)
+	rows, next := page(rows, limit, func(a Activity) cursor { return cursor{Sort: "activities", Key: int64(a.Seq)} })
+	return rows, next, err
+}
+
+// LastIncoming gives the newest activity that a participant wrote and no
+// machine.
+func (tx *Tx) LastIncoming(ctx context.Context, ticket int64) (Activity, error) {
+	return first(ctx, tx, "activity", scanActivity, `SELECT `+activityColumns+` FROM activities
+		WHERE ticket = $1 AND type = 'incoming' AND sender = 'participant' AND automatic = ''
+		ORDER BY seq DESC LIMIT 1`, ticket)
+}
+
+// ThreadID is the Message-ID of one activity of a ticket.
+type ThreadID struct {
+	ActivityID string
+	MessageID  string // without brackets
+	Type       ActivityType
+}
+
+// Thread gives the Message-IDs of a ticket's activities, oldest first. Of more
+// than limit it gives the first half and the last half of limit; 0 is all.
+func (tx *Tx) Thread(ctx context.Context, ticket int64, limit int) ([]ThreadID, error) {
+	all, err := list(ctx, tx, func(r Rows, t *ThreadID) error {
+		return r.Scan(&t.ActivityID, &t.MessageID, (*string)(&t.Type))
+	}, `SELECT id, message_id, type FROM activities WHERE ticket = $1 AND message_id <> '' ORDER BY seq`, ticket)
+	if limit > 0 && len(all) > limit {
+		head := limit / 2
+		all = append(all[:head:head], all[len(all)-(limit-head):]...)
+	}
+	return all, err
+}

@@ -1,0 +1,176 @@
+package store
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"runtime"
+	"time"
+
+	"github.com/klauspost/compress/zstd"
+)
+
+// Blobs keeps large blobs outside of the database, by their hash.
+type Blobs interface {
+	// Put keeps data; it is synced when Put returns. Putting what is there
+	// makes it young again, so that no sweep takes it.
+	Put(ctx context.Context, hash string, data []byte) error
+	// Get gives what Put kept; what is not there is CodeNotFound.
+	Get(ctx context.Context, hash string) ([]byte, error)
+	Delete(ctx context.Context, hash string) error
+	Has(ctx context.Context, hash string) (bool, error)
+	// List calls fn for each blob, in any order, until it errs.
+	List(ctx context.Context, fn func(hash string, mod time.Time) error) error
+}
+
+// smallBlob is the compressed size from which a blob goes into Blobs.
+const smallBlob = 256 << 10
+
+// Blob is staged bytes: hashed, compressed, and in Blobs if they are large.
+type Blob struct {
+	Hash   string // hex SHA-256 of the bytes
+	Size   int64  // of the bytes
+	packed []byte // nil: in Blobs
+}
+
+// Stage prepares bytes for AddBlob, outside of any transaction. Large ones are
+// kept and synced when it returns.
+func (db *DB) Stage(ctx context.Context, data []byte) (Blob, error) {
+	sum := sha256.Sum256(data)
+	b := Blob{Hash: hex.EncodeToString(sum[:]), Size: int64(len(data)), packed: db.pack.pack(data)}
+	if len(b.packed) < smallBlob || db.opt.Blobs == nil {
+		return b, nil
+	}
+	if err := db.opt.Blobs.Put(ctx, b.Hash, b.packed); err != nil {
+		return Blob{}, db.wrap("keep a large blob", err)
+	}
+	b.packed = nil
+	return b, nil
+}
+
+// AddBlob makes a staged blob part of the store; one that is there already
+// stays as it is.
+func (tx *Tx) AddBlob(ctx context.Context, b Blob) error {
+	return tx.queue(ctx, `INSERT INTO blobs (hash, size, packed) VALUES ($1, $2, $3)
+		ON CONFLICT (hash) DO NOTHING`, b.Hash, b.Size, b.packed)
+}
+
+// Blob gives the bytes of a hash. Bytes that don't have this hash any more are
+// CodeInternal.
+func (db *DB) Blob(ctx context.Context, hash string) ([]byte, error) {
+	var size int64
+	var packed []byte
+	err := db.View(ctx, func(ctx context.Context, tx *Tx) error {
+		_, err := first(ctx, tx, "blob", func(r Rows, _ *struct{}) error { return r.Scan(&size, &packed) },
+			`SELECT size, packed FROM blobs WHERE hash = $1`, hash)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if packed == nil {
+		if db.opt.Blobs == nil {
+			return nil, Errorf(CodeInternal, "a blob lies outside of the database, and there is no such place")
+		}
+		if packed, err = db.opt.Blobs.Get(ctx, hash); err != nil {
+			return nil, db.wrap("read a large blob", err)
+		}
+	}
+	data, err := db.pack.unpack(packed, size)
+	if err != nil {
+		return nil, &Error{Code: CodeInternal, Message: "a blob is damaged", Err: err}
+	}
+	if sum := sha256.Sum256(data); hex.EncodeToString(sum[:]) != hash {
+		return nil, Errorf(CodeInternal, "a blob is damaged: it has another hash")
+	}
+	return data, nil
+}
+
+// SweepBlobs removes what lies in Blobs without a row in the database and is
+// older than olderThan, which must be far longer than an intake takes: a
+// blob is kept before the transaction that names it is committed.
+func (db *DB) SweepBlobs(ctx context.Context, olderThan time.Duration) (int, error) {
+	if db.opt.Blobs == nil {
+		return 0, nil
+	}
+	limit := db.opt.Now().Add(-olderThan)
+	var old []string
+	swept := 0
+	err := db.opt.Blobs.List(ctx, func(hash string, mod time.Time) error {
+		if mod.After(limit) {
+			return nil
+		}
+		if old = append(old, hash); len(old) < 500 {
+			return nil
+		}
+		n, err := db.sweep(ctx, old)
+		swept, old = swept+n, old[:0]
+		return err
+	})
+	if err != nil {
+		return swept, db.wrap("sweep blobs", err)
+	}
+	n, err := db.sweep(ctx, old)
+	return swept + n, err
+}
+
+// sweep removes those of the hashes that have no row.
+func (db *DB) sweep(ctx context.Context, hashes []string) (int, error) {
+	known := map[string]bool{}
+	err := db.View(ctx, func(ctx context.Context, tx *Tx) error {
+		return tx.query(ctx, func(r Rows) error {
+			var hash string
+			err := r.Scan(&hash)
+			known[hash] = true
+			return err
+		}, `SELECT hash FROM blobs WHERE `+db.dialect.In("hash", "$1"), db.dialect.Strings(hashes))
+	})
+	if err != nil {
+		return 0, err
+	}
+	n := 0
+	for _, hash := range hashes {
+		if known[hash] {
+			continue
+		}
+		if err := db.opt.Blobs.Delete(ctx, hash); err != nil {
+			return n, db.wrap("sweep blobs", err)
+		}
+		n++
+	}
+	return n, nil
+}
+
+// packer compresses and decompresses; it may be used by several goroutines.
+type packer struct {
+	enc *zstd.Encoder
+	dec *zstd.Decoder
+}
+
+func newPacker() (*packer, error) {
+	n := min(4, runtime.GOMAXPROCS(0))
+	// A small window: the memory of an encoder is kept for ever, and mails are
+	// small.
+	enc, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(n), zstd.WithEncoderLevel(zstd.SpeedFastest),
+		zstd.WithLowerEncoderMem(true), zstd.WithWindowSize(512<<10))
+	if err != nil {
+		return nil, err
+	}
+	dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(n), zstd.WithDecoderLowmem(true))
+	if err != nil {
+		return nil, err
+	}
+	return &packer{enc, dec}, nil
+}
+
+func (p *packer) pack(data []byte) []byte {
+	return p.enc.EncodeAll(data, make([]byte, 0, len(data)/2+64))
+}
+
+func (p *packer) unpack(packed []byte, size int64) ([]byte, error) {
+	return p.dec.DecodeAll(packed, make([]byte, 0, size))
+}
+
+func (p *packer) close() {
+	p.dec.Close()
+}

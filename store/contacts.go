@@ -1,0 +1,176 @@
+package store
+
+import (
+	"context"
+	"strings"
+)
+
+const contactColumns = `id, name, phones, company_id, external_id, provisional, created_at, updated_at`
+
+func scanContact(r Rows, c *Contact) error {
+	return r.Scan(&c.ID, &c.Name, doc(&c.Phones), &c.CompanyID, &c.ExternalID, &c.Provisional,
+		at(&c.CreatedAt), at(&c.UpdatedAt))
+}
+
+// Contact gives a contact with its addresses.
+func (tx *Tx) Contact(ctx context.Context, id string) (Contact, error) {
+	c, err := first(ctx, tx, "contact", scanContact, `SELECT `+contactColumns+` FROM contacts WHERE id = $1`, id)
+	if err != nil {
+		return c, err
+	}
+	all := []Contact{c}
+	err = tx.addEmails(ctx, all)
+	return all[0], err
+}
+
+// ContactByKey gives the contact that has the address with this comparison
+// form.
+func (tx *Tx) ContactByKey(ctx context.Context, key string) (Contact, error) {
+	id, err := first(ctx, tx, "contact", func(r Rows, id *string) error { return r.Scan(id) },
+		`SELECT contact_id FROM contact_emails WHERE key = $1`, key)
+	if err != nil {
+		return Contact{}, err
+	}
+	return tx.Contact(ctx, id)
+}
+
+// addEmails fills in the addresses.
+func (tx *Tx) addEmails(ctx context.Context, contacts []Contact) error {
+	if len(contacts) == 0 {
+		return nil
+	}
+	ids := make([]string, len(contacts))
+	byID := make(map[string]*Contact, len(contacts))
+	for i := range contacts {
+		ids[i] = contacts[i].ID
+		byID[ids[i]] = &contacts[i]
+	}
+	return tx.query(ctx, func(r Rows) error {
+		var id string
+		var e ContactEmail
+		if err := r.Scan(&id, &e.Key, &e.Address, &e.Undeliverable); err != nil {
+			return err
+		}
+		c := byID[id]
+		c.Emails = append(c.Emails, e)
+		c.Undeliverable = c.Undeliverable || e.Undeliverable
+		return nil
+	}, `SELECT contact_id, key, address, undeliverable FROM contact_emails
+		WHERE `+tx.db.dialect.In("contact_id", "$1")+` ORDER BY contact_id, position`, tx.db.dialect.Strings(ids))
+}
+
+// PutContact adds or replaces a contact and its addresses. An address that
+// another contact has is a conflict (ReasonDuplicate).
+func (tx *Tx) PutContact(ctx context.Context, c Contact) error {
+	if err := tx.putContactRow(ctx, c); err != nil {
+		return err
+	}
+	if _, err := tx.exec(ctx, `DELETE FROM contact_emails WHERE contact_id = $1`, c.ID); err != nil {
+		return err
+	}
+	for i, e := range c.Emails {
+		_, err := tx.exec(ctx, `INSERT INTO contact_emails (key, contact_id, position, address, undeliverable)
+			VALUES ($1, $2, $3, $4, $5)`, e.Key, c.ID, i, e.Address, e.Undeliverable)
+		if err != nil {
+			return natural("emails", err)
+		}
+	}
+	return nil
+}
+
+func (tx *Tx) putContactRow(ctx context.Context, c Contact) error {
+	return tx.queue(ctx, `INSERT INTO contacts (`+contactColumns+`, folded)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+		ON CONFLICT (id) DO UPDATE SET name = excluded.name, phones = excluded.phones,
+		company_id = excluded.company_id, external_id = excluded.external_id,
+		provisional = excluded.provisional, updated_at = excluded.updated_at, folded = excluded.folded`,
+		c.ID, c.Name, toJSON(c.Phones), c.CompanyID, c.ExternalID, c.Provisional,
+		us(c.CreatedAt), us(c.UpdatedAt), contactWords(c))
+}
+
+// contactWords is what a search in contacts looks through.
+func contactWords(c Contact) string {
+	words := []string{c.Name, c.ExternalID}
+	for _, e := range c.Emails {
+		words = append(words, e.Address, e.Key)
+	}
+	return foldText(strings.Join(append(words, c.Phones...), "\n"))
+}
+
+// EnsureContact gives the contact that has c's first address, or else adds c,
+// without those of its other addresses that another contact has. Of two
+// writers at once the later one gets the contact of the earlier one.
+func (tx *Tx) EnsureContact(ctx context.Context, c Contact) (Contact, error) {
+	if len(c.Emails) == 0 {
+		return Contact{}, Errorf(CodeInternal, "a contact without an address can't be ensured")
+	}
+	var kept []ContactEmail
+	for i, e := range c.Emails {
+		n, err := tx.exec(ctx, `INSERT INTO contact_emails (key, contact_id, position, address, undeliverable)
+			VALUES ($1, $2, $3, $4, $5) ON CONFLICT (key) DO NOTHING`, e.Key, c.ID, i, e.Address, e.Undeliverable)
+		if err != nil {
+			return Contact{}, err
+		}
+		if n == 0 && i == 0 {
+			return tx.ContactByKey(ctx, e.Key)
+		}
+		if n > 0 {
+			kept = append(kept, e)
+		}
+	}
+	c.Emails = kept
+	return c, tx.putContactRow(ctx, c)
+}
+
+// ContactFilter chooses contacts; empty fields don't.
+type ContactFilter struct {
+	Query      string // a part of name, address, phone or external id
+	CompanyID  string
+	ExternalID string
+	Cursor     string
+	Limit      int // 1 to 200; 0: 50
+}
+
+// Contacts lists contacts, newest first.
+func (tx *Tx) Contacts(ctx context.Context, f ContactFilter) ([]Contact, string, error) {
+	var w where
+	if f.Query != "" {
+		w.add(`folded LIKE ? ESCAPE '\'`, likePart(f.Query))
+	}
+	if f.CompanyID != "" {
+		w.add(`company_id = ?`, f.CompanyID)
+	}
+	if f.ExternalID != "" {
+		w.add(`external_id = ? AND external_id <> ''`, f.ExternalID)
+	}
+	if err := w.after(f.Cursor, "contacts"); err != nil {
+		return nil, "", err
+	}
+	limit := pageSize(f.Limit)
+	rows, err := list(ctx, tx, scanContact,
+		`SELECT `+contactColumns+` FROM contacts`+w.sql()+` ORDER BY id DESC LIMIT `+w.arg(limit+1), w.args...)
+	if err != nil {
+		return nil, "", err
+	}
+	rows, next := page(rows, limit, func(c Contact) cursor { return cursor{Sort: "contacts", ID: c.ID} })
+	return rows, next, tx.addEmails(ctx, rows)
+}
+
+// DeleteContact removes a contact; one that a ticket names is a conflict
+// (ReasonInUse).
+func (tx *Tx) DeleteContact(ctx context.Context, id string) error {
+	err := tx.unused(ctx, id, use{"a ticket", `SELECT 1 FROM tickets WHERE contact_id = $1 LIMIT 1`})
+	if err != nil {
+		return err
+	}
+	if _, err := tx.exec(ctx, `DELETE FROM contact_emails WHERE contact_id = $1`, id); err != nil {
+		return err
+	}
+	return tx.touched(ctx, "contact", `DELETE FROM contacts WHERE id = $1`, id)
+}
+
+// MarkUndeliverable notes whether mail to an address comes back for good. An
+// address that no contact has is no error.
+func (tx *Tx) MarkUndeliverable(ctx context.Context, key string, undeliverable bool) error {
+	return tx.queue(ctx, `UPDATE contact_emails SET undeliverable = $2 WHERE key = $1`, key, undeliverable)
+}

@@ -1,0 +1,179 @@
+package store
+
+import (
+	"context"
+	"strings"
+)
+
+// The lists of tickets.
+const (
+	ListMy       = "my"
+	ListOverview = "overview"
+)
+
+// TicketFilter chooses tickets; empty fields don't.
+type TicketFilter struct {
+	VisibleTo string // an agent's id: only what he may see; "": all
+	List      string // ListMy: of VisibleTo; ListOverview or "": all that is visible
+	ChannelID string
+	StatusID  string
+	Open      *bool
+	OwnerID   string
+	ContactID string
+	CompanyID string
+	Kind      TicketKind
+	MarkerID  string
+	Priority  Priority
+	Query     string // full text; each word or "quoted phrase" must occur in one activity
+	Sort      string // number, created_at, updated_at, last_incoming_at, priority; "-" before it: descending; "": -number
+	Cursor    string
+	Limit     int // 1 to 200; 0: 50
+}
+
+// ticketOrder is a resolved Sort: ties are broken by the number, in the same
+// direction.
+type ticketOrder struct {
+	name   string
+	column string
+	down   bool
+	key    func(Ticket) int64
+}
+
+func parseOrder(sort string) (ticketOrder, error) {
+	if sort == "" {
+		sort = "-number"
+	}
+	o := ticketOrder{name: sort, column: strings.TrimPrefix(sort, "-"), down: strings.HasPrefix(sort, "-")}
+	switch o.column {
+	case "number":
+		o.key = func(t Ticket) int64 { return t.Number }
+	case "created_at":
+		o.key = func(t Ticket) int64 { return us(t.CreatedAt) }
+	case "updated_at":
+		o.key = func(t Ticket) int64 { return us(t.UpdatedAt) }
+	case "last_incoming_at":
+		o.key = func(t Ticket) int64 { return us(t.LastIncomingAt) }
+	case "priority":
+		o.key = func(t Ticket) int64 { return int64(rank(t.Priority)) }
+	default:
+		return o, Invalid("sort", "is not a field that tickets are sorted by")
+	}
+	return o, nil
+}
+
+// sql gives the ORDER BY clause.
+func (o ticketOrder) sql() string {
+	direction := ""
+	if o.down {
+		direction = " DESC"
+	}
+	if o.column == "number" {
+		return " ORDER BY number" + direction
+	}
+	return " ORDER BY " + o.column + direction + ", number" + direction
+}
+
+// after goes on behind a cursor of this order.
+func (o ticketOrder) after(w *where, text string) error {
+	c, ok, err := parseCursor(text, "tickets "+o.name)
+	if !ok {
+		return err
+	}
+	than := " > "
+	if o.down {
+		than = " < "
+	}
+	if o.column == "number" {
+		w.add("number"+than+"?", c.Key)
+		return nil
+	}
+	w.add("("+o.column+", number)"+than+"(?, ?)", c.Key, c.Number)
+	return nil
+}
+
+func (o ticketOrder) cursor(t Ticket) cursor {
+	return cursor{Sort: "tickets " + o.name, Key: o.key(t), Number: t.Number}
+}
+
+// Tickets lists tickets. A broken cursor, or one of another order, is
+// CodeInvalid with the field cursor; an unknown order one with the field sort.
+func (tx *Tx) Tickets(ctx context.Context, f TicketFilter) ([]Ticket, string, error) {
+	order, err := parseOrder(f.Sort)
+	if err != nil {
+		return nil, "", err
+	}
+	var w where
+	if err := order.after(&w, f.Cursor); err != nil {
+		return nil, "", err
+	}
+	if f.Query != "" {
+		phrases := searchPhrases(f.Query)
+		if phrases == "" {
+			return nil, "", nil // nothing that a text could hold as a word
+		}
+		w.conditions = append(w.conditions, "number IN ("+tx.db.dialect.Match(w.arg(phrases))+")")
+	}
+	if err := tx.onlyVisible(ctx, &w, f); err != nil {
+		return nil, "", err
+	}
+	f.fields(&w)
+	limit := pageSize(f.Limit)
+	rows, err := list(ctx, tx, scanTicket,
+		`SELECT `+ticketColumns+` FROM tickets`+w.sql()+order.sql()+` LIMIT `+w.arg(limit+1), w.args...)
+	rows, next := page(rows, limit, order.cursor)
+	return rows, next, err
+}
+
+// onlyVisible cuts the list by what the agent may see, and by what is his.
+func (tx *Tx) onlyVisible(ctx context.Context, w *where, f TicketFilter) error {
+	if f.VisibleTo == "" {
+		return nil
+	}
+	desk, err := tx.Desk(ctx)
+	if err != nil {
+		return err
+	}
+	if a := desk.Agent(f.VisibleTo); a == nil || a.Role != RoleAdmin {
+		w.add(visibleChannels("channel_id"), f.VisibleTo)
+	}
+	if f.List == ListMy {
+		w.add(`(owner_id = ? OR responsible_id = ? OR created_by = ? OR channel_id IN
+			(SELECT channel_id FROM subscriptions WHERE agent_id = ? AND type = 'standard'))`,
+			f.VisibleTo, f.VisibleTo, f.VisibleTo, f.VisibleTo)
+	}
+	return nil
+}
+
+// visibleChannels is the condition that a channel is one that an agent, who is
+// no admin, sees.
+func visibleChannels(column string) string {
+	return column + ` IN (SELECT channel_id FROM subscriptions WHERE agent_id = ?)`
+}
+
+// fields adds the conditions on single fields.
+func (f TicketFilter) fields(w *where) {
+	equal := func(column, value string) {
+		if value != "" {
+			// The second half lets the database use an index that leaves the
+			// many rows without a value out.
+			w.add(column+` = ? AND `+column+` <> ''`, value)
+		}
+	}
+	equal("channel_id", f.ChannelID)
+	equal("status_id", f.StatusID)
+	equal("owner_id", f.OwnerID)
+	equal("contact_id", f.ContactID)
+	equal("company_id", f.CompanyID)
+	equal("kind", string(f.Kind))
+	equal("marker_id", f.MarkerID)
+	if f.Priority != "" {
+		w.add(`priority = ?`, rank(f.Priority))
+	}
+	switch {
+	case f.Open == nil:
+	case *f.Open:
+		w.add(`closed_at = 0`)
+	default:
+		w.add(`closed_at <> 0`)
+	}
+}
