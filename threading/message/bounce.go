@@ -85,7 +85,7 @@ func statusRecipient(h *Header) BounceRecipient {
 	r := BounceRecipient{
 		Address: typedAddress(h.Get("Original-Recipient")),
 		Action:  strings.ToLower(firstWord(h.Get("Action"))),
-		Text:    cut(DecodeHeader(afterType(h.Get("Diagnostic-Code"))), 1000),
+		Text:    collapse(cut(DecodeHeader(afterType(h.Get("Diagnostic-Code"))), 1000)),
 	}
 	if final := typedAddress(h.Get("Final-Recipient")); r.Address == "" || final != "" && !strings.Contains(r.Address, "@") {
 		r.Address = final

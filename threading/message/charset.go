@@ -83,16 +83,31 @@ func lookupCharset(name string) encoding.Encoding {
 }
 
 // guessText reads bytes without a (known) charset: as UTF-8 if they are that,
-// else as windows-1252, in which every byte means something.
+// else as windows-1252, in which every byte means something. Where UTF-8 has
+// the upper hand, only the bytes that are none are read as windows-1252.
 func guessText(s string) string {
 	if utf8.ValidString(s) {
 		return Clean(s)
 	}
-	out, err := charmap.Windows1252.NewDecoder().String(s)
-	if err != nil {
-		return Clean(s)
+	good, bad := 0, 0
+	for i, r := range s {
+		if r == utf8.RuneError && !strings.HasPrefix(s[i:], "\uFFFD") {
+			bad++
+		} else if r >= utf8.RuneSelf {
+			good++
+		}
 	}
-	return Clean(out)
+	var out strings.Builder
+	out.Grow(len(s) + len(s)/8)
+	for i := 0; i < len(s); {
+		r, n := utf8.DecodeRuneInString(s[i:])
+		if good < bad || r == utf8.RuneError && n == 1 {
+			r, n = charmap.Windows1252.DecodeByte(s[i]), 1
+		}
+		out.WriteRune(r)
+		i += n
+	}
+	return Clean(out.String())
 }
 
 // decodeUTF7 reads RFC 2152. Only text comes out of it: what looks like markup
@@ -106,7 +121,7 @@ func decodeUTF7(b []byte) string {
 			continue
 		}
 		j := i + 1
-		for j < len(b) && isBase64(b[j]) {
+		for j < len(b) && isBase64(b[j]) && b[j] != '-' && b[j] != '_' {
 			j++
 		}
 		if j == i+1 && j < len(b) && b[j] == '-' {

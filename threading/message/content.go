@@ -341,13 +341,15 @@ func unflow(s string, delSp bool) string {
 			depth++
 		}
 		text := strings.TrimPrefix(line[depth:], " ")
-		if open >= 0 && (open != depth || text == "-- ") {
+		if open >= 0 && (open != depth || text == "-- " || text == "") {
 			out.WriteByte('\n')
 			open = -1
 		}
 		if open < 0 && depth > 0 {
 			out.WriteString(line[:depth])
-			out.WriteByte(' ')
+			if text != "" {
+				out.WriteByte(' ')
+			}
 		}
 		if soft := strings.HasSuffix(text, " ") && text != "-- "; soft {
 			if delSp {

@@ -7,6 +7,9 @@ import (
 	"golang.org/x/net/html/atom"
 )
 
+// maxQuotes bounds the marks before a quoted line.
+const maxQuotes = 10
+
 // TextFromHTML makes readable text of HTML: a line for each block, a dash for
 // each item of a list, "> " before what is quoted, "text (address)" for a link
 // whose text does not show where it leads. Time is linear.
@@ -34,7 +37,7 @@ type textWriter struct {
 }
 
 func (w *textWriter) run() {
-	for {
+	for w.out.Len() <= 2*maxTextBytes {
 		switch w.z.Next() {
 		case xhtml.ErrorToken:
 			w.endLink()
@@ -84,7 +87,7 @@ func (w *textWriter) start(tag atom.Atom, more bool) {
 		w.space = w.begun
 	case atom.Blockquote:
 		w.block(1)
-		w.quotes = min(w.quotes+1, 50)
+		w.quotes = min(w.quotes+1, maxQuotes)
 	case atom.Pre:
 		w.block(2)
 		w.pre++
@@ -212,7 +215,7 @@ func (w *textWriter) word(s string) {
 }
 
 func (w *textWriter) prefix() string {
-	const quotes = "> > > > > > > > > > > > > > > > > > > > > > > > > > > > > > > > > > > > > > > > > > > > > > > > > > "
+	const quotes = "> > > > > > > > > > "
 	return quotes[:2*w.quotes]
 }
 

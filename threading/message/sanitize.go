@@ -10,7 +10,7 @@ import (
 
 // maxHTMLDepth bounds the nesting of what is shown; deeper tags are dropped
 // and their text stays.
-const maxHTMLDepth = 200
+const maxHTMLDepth = 100
 
 // SanitizeHTML returns markup that is safe to show: only elements, attributes
 // and CSS properties of a list, no script, no form, no style that reaches
@@ -34,6 +34,7 @@ type sanitizer struct {
 	z     *xhtml.Tokenizer
 	out   strings.Builder
 	stack []atom.Atom
+	paras int // open paragraphs on the stack
 
 	skip      atom.Atom // its content is dropped
 	skipDepth int
@@ -96,7 +97,7 @@ func (w *sanitizer) start(selfClosing bool) {
 	if kind == 0 {
 		return
 	}
-	if kind&closesP != 0 {
+	if kind&closesP != 0 && w.paras > 0 {
 		w.closeOpen(atom.P)
 	}
 	w.implied(tag)
@@ -113,6 +114,9 @@ func (w *sanitizer) start(selfClosing bool) {
 	w.out.WriteByte('>')
 	if kind&void == 0 {
 		w.stack = append(w.stack, tag)
+		if tag == atom.P {
+			w.paras++
+		}
 	}
 }
 
@@ -190,6 +194,9 @@ func (w *sanitizer) closeTo(n int) {
 		last := len(w.stack) - 1
 		w.out.WriteString("</")
 		w.out.WriteString(w.stack[last].String())
+		if w.stack[last] == atom.P {
+			w.paras--
+		}
 		w.out.WriteByte('>')
 		w.stack = w.stack[:last]
 	}
