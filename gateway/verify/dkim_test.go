@@ -1,0 +1,352 @@
+package verify
+
+import (
+	"context"
+	"crypto"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/base64"
+	"fmt"
+	"math/big"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/emersion/go-msgauth/dkim"
+
+	"ticketgate/threading/message"
+)
+
+func TestCanonicalisations(t *testing.T) {
+	z := usualZone()
+	for _, key := range []struct {
+		selector string
+		signer   crypto.Signer
+	}{{"sel", rsaKey()}, {"ed", ed25519Key()}} {
+		for _, header := range []dkim.Canonicalization{"simple", "relaxed"} {
+			for _, body := range []dkim.Canonicalization{"simple", "relaxed"} {
+				raw := msgauthSigned(t, plainMail, dkim.SignOptions{
+					Selector: key.selector, Signer: key.signer,
+					HeaderCanonicalization: header, BodyCanonicalization: body,
+					HeaderKeys: []string{"From", "From", "To", "Subject", "Subject", "Date", "Message-ID", "References"},
+				})
+				t.Run(fmt.Sprintf("K01 %s %s/%s", key.selector, header, body), func(t *testing.T) {
+					a := verifyMail(t, z, raw)
+					wantResults(t, a, "pass")
+					wantVerdict(t, a, "verified")
+				})
+				t.Run(fmt.Sprintf("K02 %s %s/%s", key.selector, header, body), func(t *testing.T) {
+					for _, bend := range [][2]string{
+						{"burns.\r\n", "burnt.\r\n"}, {"Joe <joe@", "Joy <joe@"}, {"<b@x", "<c@x"}, {"\r\nJoe\r\n", "\r\nJoe\r\nx"},
+					} {
+						a := verifyMail(t, z, strings.Replace(raw, bend[0], bend[1], 1))
+						wantResults(t, a, "fail")
+						wantVerdict(t, a, "unverified")
+					}
+				})
+				t.Run(fmt.Sprintf("K13 bare LF %s %s/%s", key.selector, header, body), func(t *testing.T) {
+					wantVerdict(t, verifyMail(t, z, strings.ReplaceAll(raw, "\r\n", "\n")), "verified")
+				})
+			}
+		}
+	}
+}
+
+// What go-msgauth says about mails of all shapes we say too.
+func TestAgainstOracle(t *testing.T) {
+	z := usualZone()
+	head := strings.SplitAfter(plainMail, "\r\n\r\n")[0]
+	for i, raw := range []string{
+		plainMail, head, head + "\r\n", head + "\r\n\r\n\r\n", head + "x", head + " ", head + " \t \r\n\t\r\n",
+		head + "x \t\r\n \r\n", head + "\r\n\r\nx\r\n", head + strings.Repeat("a b  c\t\r\n\r\n", 3000),
+		head + strings.Repeat("long ", 2000) + "\r\n", head + strings.Repeat("\r\n", 5000) + "x",
+		head + "\x00\xff\r\n", strings.Replace(plainMail, "Subject: ", "SUBJECT \t:\t", 1),
+		strings.Replace(plainMail, "Subject: The", "Subject:\r\n \r\n  The", 1),
+		strings.Replace(plainMail, "Subject: The  printer\t burns", "Subject:", 1),
+	} {
+		for _, header := range []dkim.Canonicalization{"simple", "relaxed"} {
+			for _, body := range []dkim.Canonicalization{"simple", "relaxed"} {
+				signed := msgauthSigned(t, raw, dkim.SignOptions{HeaderCanonicalization: header, BodyCanonicalization: body})
+				for _, s := range []string{signed, strings.Replace(signed, "example.org>\r\n", "example.org> \r\n", 1), signed + "\r\n", signed + " ", signed + "x"} {
+					want, err := dkim.VerifyWithOptions(strings.NewReader(s), &dkim.VerifyOptions{
+						LookupTXT: func(name string) ([]string, error) { return z.TXT(t.Context(), name) },
+					})
+					if err != nil {
+						t.Fatal(err)
+					}
+					got := results(verifyMail(t, z, s))
+					if (got == "pass") != (want[0].Err == nil) {
+						t.Errorf("mail %d %s/%s: %s, the oracle says %v\n%q", i, header, body, got, want[0].Err, s)
+					}
+				}
+			}
+		}
+	}
+}
+
+func TestBentSignatures(t *testing.T) {
+	in := func(d time.Duration) string { return fmt.Sprint(noon.Add(d).Unix()) }
+	for name, c := range map[string]struct {
+		forgery forgery
+		key     string // the record, when it isn't the usual one
+		raw     string
+		want    string
+	}{
+		"K01 as usual":                    {want: "pass"},
+		"K01 ed25519":                     {forgery: forgery{s: "ed", key: ed25519Key()}, want: "pass"},
+		"K02 broken value":                {forgery: forgery{breakValue: true}, want: "fail"},
+		"K02 another's key":               {forgery: forgery{key: otherKey()}, want: "fail"},
+		"K03 length":                      {forgery: forgery{extra: "; l=5"}, want: "policy"},
+		"K03 sha1":                        {forgery: forgery{a: "rsa-sha1"}, want: "permerror"},
+		"K03 no From in h=":               {forgery: forgery{h: "to:subject"}, want: "permerror"},
+		"K03 empty h=":                    {forgery: forgery{h: ""}, want: "pass"}, // the helper's default
+		"K03 blank h=":                    {forgery: forgery{h: " "}, want: "permerror"},
+		"K03 second Subject on top":       {raw: "Subject: pay\r\n", want: "policy"},
+		"K03 second Subject, oversigned":  {forgery: forgery{h: "from:from:subject:subject"}, raw: "Subject: pay\r\n", want: "policy"},
+		"K03 second To, not signed":       {forgery: forgery{h: "from:subject"}, raw: "To: x@y.example\r\n", want: "pass"},
+		"K05 expired":                     {forgery: forgery{extra: "; x=" + in(-time.Second)}, want: "permerror"},
+		"K05 not yet expired":             {forgery: forgery{extra: "; t=" + in(-time.Hour) + "; x=" + in(time.Minute)}, want: "pass"},
+		"K05 expires before it was made":  {forgery: forgery{extra: "; t=" + in(2*time.Minute) + "; x=" + in(time.Minute)}, want: "permerror"},
+		"K05 in the future":               {forgery: forgery{extra: "; t=" + in(6*time.Minute)}, want: "neutral"},
+		"K05 within the skew":             {forgery: forgery{extra: "; t=" + in(4*time.Minute)}, want: "pass"},
+		"K05 no number":                   {forgery: forgery{extra: "; t=-1"}, want: "permerror"},
+		"K06 revoked":                     {key: "v=DKIM1; p=", want: "permerror"},
+		"K06 other version":               {key: "v=DKIM2; p=AAAA", want: "permerror"},
+		"K06 garbage":                     {key: "\x00\xff;;=", want: "permerror"},
+		"K06 no key":                      {key: "v=DKIM1", want: "permerror"},
+		"K06 no base64":                   {key: "p=????", want: "permerror"},
+		"K06 wrong kind":                  {key: keyRecord(ed25519Key()), want: "permerror"},
+		"K06 unknown kind":                {key: "k=x; p=AAAA", want: "permerror"},
+		"K06 blanks and notes":            {key: strings.Replace(keyRecord(rsaKey()), "; p=", "; n=; g=*; h=sha1:sha256; p= ", 1), want: "pass"},
+		"K06 not for this hash":           {key: keyRecord(rsaKey()) + "; h=sha1", want: "permerror"},
+		"K09 t=s, i= is d=":               {forgery: forgery{i: "joe@Example.ORG"}, key: keyRecord(rsaKey()) + "; t=s", want: "pass"},
+		"K09 t=s, i= below d=":            {forgery: forgery{i: "joe@sub.example.org"}, key: keyRecord(rsaKey()) + "; t=s", want: "permerror"},
+		"K09 i= below d=":                 {forgery: forgery{i: "@sub.example.org"}, want: "pass"},
+		"K09 i= elsewhere":                {forgery: forgery{i: "@badexample.org"}, want: "permerror"},
+		"K09 i= without @":                {forgery: forgery{i: "example.org"}, want: "permerror"},
+		"K09 t=y":                         {key: keyRecord(rsaKey()) + "; t=y", want: "neutral"},
+		"K09 s=other":                     {key: keyRecord(rsaKey()) + "; s=other", want: "permerror"},
+		"K09 s=email":                     {key: keyRecord(rsaKey()) + "; s=tlsrpt:email", want: "pass"},
+		"K09 s=*":                         {key: keyRecord(rsaKey()) + "; s=*", want: "pass"},
+		"K10 selector with NUL":           {forgery: forgery{s: "se\x00l"}, want: "permerror"},
+		"K10 300-octet label":             {forgery: forgery{s: strings.Repeat("s", 300)}, want: "permerror"},
+		"K10 two dots":                    {forgery: forgery{s: "a..b"}, want: "permerror"},
+		"K10 upper case":                  {forgery: forgery{s: "SEL", d: "Example.ORG"}, want: "pass"},
+		"K14 tag twice":                   {forgery: forgery{extra: "; s=sel"}, want: "permerror"},
+		"K14 tag without value":           {forgery: forgery{extra: "; foo"}, want: "permerror"},
+		"K14 unknown tag":                 {forgery: forgery{extra: "; foo=bar"}, want: "pass"},
+		"K14 bad name":                    {forgery: forgery{extra: "; 1a=bar"}, want: "permerror"},
+		"K14 many tags":                   {forgery: forgery{extra: manyTags(101)}, want: "permerror"},
+		"K14 value in the copied fields":  {forgery: forgery{extra: "; z=Subject:Job=20b=20x"}, want: "pass"},
+		"K15 odd domain":                  {forgery: forgery{d: "legitimate.com'a.attack.com"}, want: "permerror"},
+		"another way to look up":          {forgery: forgery{extra: "; q=dns/other"}, want: "permerror"},
+		"unknown canonicalisation":        {forgery: forgery{c: "nofws"}, want: "permerror"},
+		"header canonicalisation alone":   {forgery: forgery{c: "relaxed"}, want: "pass"},
+		"unknown algorithm":               {forgery: forgery{a: "rsa-md5"}, want: "permerror"},
+		"names a field that isn't there":  {forgery: forgery{h: "from:x-none:subject:x-none"}, want: "pass"},
+		"names a field oftener than held": {forgery: forgery{h: "from:from:from:subject:subject"}, want: "pass"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			z := usualZone()
+			if c.key != "" {
+				z.with("sel._domainkey.example.org", c.key)
+			}
+			a := verifyMail(t, z, c.raw+c.forgery.signed(t, plainMail))
+			wantResults(t, a, c.want)
+			if c.want != "pass" {
+				wantVerdict(t, a, "unverified")
+			}
+			if strings.HasPrefix(name, "K10") && c.want == "permerror" && len(z.asked) > 1 {
+				t.Errorf("asked for %q", z.asked)
+			}
+		})
+	}
+}
+
+func manyTags(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "; t%d=x", i)
+	}
+	return b.String()
+}
+
+func TestKeysOfAllSizes(t *testing.T) {
+	for bits, want := range map[int]string{512: "permerror", 768: "permerror", 1023: "permerror", 16384: "permerror"} {
+		t.Run(fmt.Sprint("K04 ", bits), func(t *testing.T) {
+			n := new(big.Int).Lsh(big.NewInt(1), uint(bits-1))
+			public := &rsa.PublicKey{N: n.Add(n, big.NewInt(1)), E: 65537}
+			record := "p=" + base64.StdEncoding.EncodeToString(x509.MarshalPKCS1PublicKey(public))
+			began := time.Now()
+			wantResults(t, verifyMail(t, usualZone().with("sel._domainkey.example.org", record), forgery{}.signed(t, plainMail)), want)
+			if took := time.Since(began); took > 2*time.Second {
+				t.Errorf("took %v", took)
+			}
+		})
+	}
+	t.Run("K04 1024 is weak", func(t *testing.T) {
+		key := newRSA(1024)
+		a := verifyMail(t, usualZone().with("sel._domainkey.example.org", keyRecord(key)), forgery{key: key}.signed(t, plainMail))
+		wantVerdict(t, a, "verified")
+		if !strings.Contains(a.DKIM[0].Reason, "weak") {
+			t.Errorf("reason: %q", a.DKIM[0].Reason)
+		}
+	})
+	t.Run("K04 huge exponent", func(t *testing.T) {
+		key := rsaKey().Public().(*rsa.PublicKey)
+		record := "p=" + base64.StdEncoding.EncodeToString(x509.MarshalPKCS1PublicKey(&rsa.PublicKey{N: key.N, E: 1<<62 + 1}))
+		wantResults(t, verifyMail(t, usualZone().with("sel._domainkey.example.org", record), forgery{}.signed(t, plainMail)), "permerror")
+	})
+}
+
+func TestKeyTrouble(t *testing.T) {
+	raw := forgery{}.signed(t, plainMail)
+	const key = "sel._domainkey.example.org"
+	t.Run("K06 two records", func(t *testing.T) {
+		a := verifyMail(t, usualZone().with(key, keyRecord(rsaKey()), keyRecord(rsaKey())), raw)
+		wantResults(t, a, "permerror")
+	})
+	t.Run("K07 no such name", func(t *testing.T) {
+		z := usualZone()
+		delete(z.txt, key)
+		a := verifyMail(t, z, raw)
+		wantResults(t, a, "permerror")
+		wantVerdict(t, a, "unverified")
+	})
+	t.Run("K08 SERVFAIL", func(t *testing.T) {
+		a := verifyMail(t, usualZone().fails(key), raw)
+		wantResults(t, a, "temperror")
+		wantVerdict(t, a, "error")
+	})
+	t.Run("K08 no answer", func(t *testing.T) {
+		z := usualZone()
+		z.slow = make(chan struct{})
+		began := time.Now()
+		a := verifyMail(t, z, raw, func(o *Options) { o.Budget = 30 * time.Millisecond })
+		wantResults(t, a, "temperror")
+		wantVerdict(t, a, "error")
+		if took := time.Since(began); took > 5*time.Second {
+			t.Errorf("took %v", took)
+		}
+	})
+	t.Run("K08 the caller gives up", func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		z := usualZone()
+		z.slow = make(chan struct{})
+		a := New(Options{Resolver: z}).Verify(ctx, []byte(raw), message.Parse([]byte(raw)), nil)
+		wantVerdict(t, a, "error")
+	})
+}
+
+func TestSignaturesAreChosen(t *testing.T) {
+	var flood strings.Builder
+	for i := range 60 {
+		fmt.Fprintf(&flood, "DKIM-Signature: v=1; a=rsa-sha256; d=junk%d.example; s=s; h=from; bh=%s; b=AAAA\r\n",
+			i, base64.StdEncoding.EncodeToString(make([]byte, 32)))
+	}
+	t.Run("K19 junk on top", func(t *testing.T) {
+		z := usualZone()
+		a := verifyMail(t, z, flood.String()+forgery{}.signed(t, plainMail))
+		wantVerdict(t, a, "verified")
+		if len(a.DKIM) != 5 || len(z.asked) > 10 {
+			t.Errorf("%d signatures, %d questions", len(a.DKIM), len(z.asked))
+		}
+	})
+	t.Run("K19 broken ones that claim to align", func(t *testing.T) {
+		junk := strings.ReplaceAll(flood.String(), "v=1", "v=2")
+		wantVerdict(t, verifyMail(t, usualZone(), junk+forgery{}.signed(t, plainMail)), "verified")
+	})
+	t.Run("several, one passes", func(t *testing.T) {
+		raw := forgery{breakValue: true}.field(t, plainMail) + forgery{s: "ed", key: ed25519Key()}.signed(t, plainMail)
+		a := verifyMail(t, usualZone(), raw)
+		wantResults(t, a, "fail pass")
+		wantVerdict(t, a, "verified")
+	})
+	t.Run("one that covers the signature below it", func(t *testing.T) {
+		below := forgery{}.signed(t, plainMail)
+		both := forgery{h: usualHeaders + ":dkim-signature"}.signed(t, below)
+		a := verifyMail(t, usualZone(), both)
+		wantResults(t, a, "pass pass")
+		a = verifyMail(t, usualZone(), strings.Replace(both, "; d=example.org; s=sel; h=from:to:subject:date:message-id:references; bh", "; d=example.org;  s=sel;h=from:to:subject:date:message-id:references; bh", 1))
+		if results(a) == "pass pass" {
+			t.Error("a changed signature below passes")
+		}
+	})
+}
+
+func TestCaps(t *testing.T) {
+	for name, junk := range map[string]string{
+		"D1 one folded field":       "X-Fold: a\r\n" + strings.Repeat(" \r\n", 350_000),
+		"D1 many folded fields":     strings.Repeat("X-Fold: a\r\n"+strings.Repeat(" b\r\n", 2000), 100),
+		"D2 many fields":            strings.Repeat("A: b\r\n", 16_000),
+		"K14 tag list of a million": "DKIM-Signature: v=1" + strings.Repeat("; a=b", 200_000) + "\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			raw := []byte(junk + forgery{}.signed(t, plainMail))
+			m := message.Parse(raw)
+			began := time.Now()
+			a := New(Options{Resolver: usualZone().with("_dmarc.example.org", "v=DMARC1; p=reject")}).Verify(t.Context(), raw, m, nil)
+			if took := time.Since(began); took > time.Second {
+				t.Errorf("took %v", took)
+			}
+			wantResults(t, a, "policy")
+			if a.Verdict == "verified" {
+				t.Error("verified")
+			}
+		})
+	}
+	t.Run("D2 as many names as fields", func(t *testing.T) {
+		raw := strings.Repeat("A: b\r\n", 900) + forgery{h: "from" + strings.Repeat(":a", 15_000)}.signed(t, plainMail)
+		began := time.Now()
+		wantResults(t, verifyMail(t, usualZone(), raw), "fail")
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("took %v", took)
+		}
+	})
+	t.Run("D3 four million line ends", func(t *testing.T) {
+		head := strings.SplitAfter(plainMail, "\r\n\r\n")[0]
+		raw := forgery{c: "simple/simple"}.signed(t, head+strings.Repeat("\r\n", 4<<20)+"x")
+		raw = forgery{c: "simple/simple", s: "ed", key: ed25519Key()}.field(t, raw) + raw
+		began := time.Now()
+		wantResults(t, verifyMail(t, usualZone(), raw), "pass pass")
+		if took := time.Since(began); took > 5*time.Second {
+			t.Errorf("took %v", took)
+		}
+	})
+	t.Run("D11 no blank line", func(t *testing.T) {
+		raw := strings.SplitAfter(plainMail, "\r\n\r\n")[0]
+		signed := msgauthSigned(t, raw, dkim.SignOptions{})
+		wantResults(t, verifyMail(t, usualZone(), strings.TrimSuffix(signed, "\r\n")), "pass")
+		wantResults(t, verifyMail(t, usualZone(), strings.TrimSuffix(signed, "\r\n\r\n")), "pass")
+	})
+}
+
+func TestBodyStopsWithTime(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	b := bodyHasher{body: []byte(strings.Repeat("x\r\n", askEvery))}
+	if _, err := b.sum(ctx, true); err == nil {
+		t.Error("a body was hashed to its end after time was up")
+	}
+}
+
+// A worker that is busy keeps others waiting no longer than their budget.
+func TestPoolIsBounded(t *testing.T) {
+	v := New(Options{Resolver: usualZone(), Workers: 1, Budget: 20 * time.Millisecond, Now: func() time.Time { return noon }})
+	v.cpu <- struct{}{}
+	raw := []byte(forgery{}.signed(t, plainMail))
+	a := v.Verify(t.Context(), raw, message.Parse(raw), nil)
+	wantResults(t, a, "temperror")
+	wantVerdict(t, a, "error")
+	<-v.cpu
+}
+
+// K13: what is looked up again a year later is judged by its day.
+func TestVerifyAt(t *testing.T) {
+	raw := []byte(forgery{extra: fmt.Sprintf("; x=%d", noon.Add(time.Hour).Unix())}.signed(t, plainMail))
+	v := New(Options{Resolver: usualZone(), Now: func() time.Time { return noon.AddDate(1, 0, 0) }})
+	m := message.Parse(raw)
+	wantVerdict(t, v.VerifyAt(t.Context(), raw, m, nil, noon), "verified")
+	wantVerdict(t, v.Verify(t.Context(), raw, m, nil), "unverified")
+}

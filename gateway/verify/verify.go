@@ -1,0 +1,182 @@
+// Package verify tells who wrote a mail: it checks DKIM signatures (RFC 6376),
+// looks DMARC policies up (RFC 7489), reads the Authentication-Results of trusted
+// servers (RFC 8601), and sums it up in one verdict. DNS goes through its own
+// caching resolver.
+//
+// Signatures are checked by code of this package, not by go-msgauth, which signs
+// for us and is the oracle of the tests: it compares i= and d= by case, takes
+// "b=" inside other tags for the signature's value, judges x= by the wall clock
+// where a later look-up must judge by the hour of receipt, and hashes the body
+// anew, through copies of it, for each signature.
+package verify
+
+import (
+	"context"
+	"runtime"
+	"time"
+
+	"ticketgate/threading/message"
+)
+
+// Lookup is what verifying needs of the DNS; Resolver is one. Its errors are
+// *net.DNSError; any other error counts as temporary.
+type Lookup interface {
+	// TXT returns the TXT records of an absolute name.
+	TXT(ctx context.Context, name string) ([]string, error)
+	// Exists tells whether the name exists, with whatever records.
+	Exists(ctx context.Context, name string) (bool, error)
+	// Last returns what TXT last found, without asking anybody.
+	Last(name string) (records []string, known bool)
+}
+
+// Options set up a Verifier. Resolver is required.
+type Options struct {
+	Hostname        string           // our authserv-id
+	TrustedAuthserv []string         // authserv-ids whose results are believed
+	Resolver        Lookup           // where keys and policies are looked up
+	Now             func() time.Time // default time.Now
+	Budget          time.Duration    // for one mail, DNS and waiting included; default 10 s
+	MaxSignatures   int              // checked per mail; default 5
+	Workers         int              // mails whose signatures are computed at once; default one a processor
+}
+
+// Verifier verifies mails. It is safe for concurrent use, starts nothing that
+// outlives a call, and has nothing to close.
+type Verifier struct {
+	opt     Options
+	trusted []string
+	cpu     chan struct{} // a slot for each mail whose signatures are computed
+}
+
+// New makes a Verifier.
+func New(opt Options) *Verifier {
+	if opt.Now == nil {
+		opt.Now = time.Now
+	}
+	if opt.Budget <= 0 {
+		opt.Budget = 10 * time.Second
+	}
+	opt.MaxSignatures = orDefault(opt.MaxSignatures, 5)
+	v := &Verifier{opt: opt, cpu: make(chan struct{}, orDefault(opt.Workers, runtime.GOMAXPROCS(0)))}
+	for _, id := range opt.TrustedAuthserv {
+		v.trusted = append(v.trusted, serverKey(id))
+	}
+	return v
+}
+
+// Verify tells who wrote the mail that m was parsed from. known tells whether an
+// address, by its key, is an agent's or an account's; it may be nil. Verify keeps
+// to the budget and to ctx: what could not be done in time is a temporary error
+// of that part. It never fails, and changes neither raw nor m.
+func (v *Verifier) Verify(ctx context.Context, raw []byte, m *message.Message, known func(address string) bool) Auth {
+	return v.VerifyAt(ctx, raw, m, known, v.opt.Now())
+}
+
+// VerifyAt is Verify for a mail that was received earlier: signatures are held
+// against the time of receipt, so that one looked up again hours later has not
+// expired meanwhile.
+func (v *Verifier) VerifyAt(ctx context.Context, raw []byte, m *message.Message, known func(address string) bool, received time.Time) Auth {
+	ctx, cancel := context.WithTimeout(ctx, v.opt.Budget)
+	defer cancel()
+
+	cutMail := cut(raw)
+	f := facts{author: author(&cutMail, m), known: anyKnown(m, known)}
+	f.repeated = cutMail.repeated() || len(m.Duplicated) > 0
+	f.subjects = len(cutMail.byName["subject"])
+
+	wait := v.startPolicy(ctx, f.author)
+	if cutMail.excess != "" {
+		f.checks = []check{tooLarge(cutMail.excess)}
+		f.subjects = m.Header.Count("Subject")
+	} else {
+		f.checks = v.checkSignatures(ctx, &cutMail, f.author, received)
+		f.trusted = readTrusted(&cutMail, f.author, v.trusted)
+	}
+	f.policy = wait()
+	return f.decide()
+}
+
+func tooLarge(reason string) check {
+	var c check
+	c.Result, c.Reason = resultPolicy, reason
+	return c
+}
+
+// author is the host name of the one mailbox in the one From field, or "". The
+// field is counted in both readings of the header, ours and the tolerant one.
+func author(c *mail, m *message.Message) string {
+	a, ok := m.Author()
+	if !ok || c.excess == "" && len(c.byName["from"]) != 1 {
+		return ""
+	}
+	name, ok := hostName(a.Domain)
+	if !ok {
+		return ""
+	}
+	return name
+}
+
+// anyKnown tells whether one of the addresses in any From field is known.
+func anyKnown(m *message.Message, known func(string) bool) bool {
+	if known == nil {
+		return false
+	}
+	check := func(list []message.Address) bool {
+		for _, a := range list {
+			if key := a.Key(); key != "" && known(key) {
+				return true
+			}
+		}
+		return false
+	}
+	if check(m.From) {
+		return true
+	}
+	if m.Header.Count("From") > 1 {
+		for _, value := range m.Header.Values("From") {
+			if check(message.ParseAddressList(value)) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// startPolicy looks the policy up beside the keys; the function that it returns
+// waits for it.
+func (v *Verifier) startPolicy(ctx context.Context, author string) func() policy {
+	if author == "" {
+		return func() policy { return policy{} }
+	}
+	found := make(chan policy, 1)
+	go func() { found <- findPolicy(ctx, v.opt.Resolver, author) }()
+	return func() policy { return <-found }
+}
+
+// checkSignatures looks the keys up, outside the pool, and then computes inside
+// it.
+func (v *Verifier) checkSignatures(ctx context.Context, m *mail, author string, received time.Time) []check {
+	signatures := signaturesOf(m, author, v.opt.MaxSignatures)
+	if len(signatures) == 0 {
+		return nil
+	}
+	screen(signatures, m, received)
+	keys := fetchKeys(ctx, v.opt.Resolver, signatures)
+
+	select {
+	case v.cpu <- struct{}{}:
+		defer func() { <-v.cpu }()
+	case <-ctx.Done():
+		for i := range keys {
+			if keys[i].refused.result == "" {
+				keys[i].refused = outOfTime()
+			}
+		}
+	}
+	c := checker{mail: m, body: bodyHasher{body: m.body}}
+	checks := make([]check, 0, len(signatures))
+	for i := range signatures {
+		checks = append(checks, c.check(ctx, &signatures[i], &keys[i]))
+	}
+	return checks
+}
