@@ -27,6 +27,7 @@ const (
 // tell two errors of one code apart.
 const (
 	ReasonUnknownRecipient = "unknown_recipient" // no account has this address
+	ReasonUnknownDomain    = "unknown_domain"    // no account has an address in this domain
 	ReasonAccountOff       = "account_off"       // the mail account is switched off
 	ReasonNoAccount        = "no_account"        // there is no mail account at all yet, or none to send with
 	ReasonNoAddress        = "no_address"        // nobody to send to
@@ -34,6 +35,7 @@ const (
 	ReasonDKIMUnknown      = "dkim_unknown"      // the same, while DNS fails
 	ReasonDiskFull         = "disk_full"         // no room for the mail
 	ReasonInUse            = "in_use"            // something refers to it
+	ReasonVersion          = "version"           // changed by somebody else meanwhile
 	ReasonDuplicate        = "duplicate"         // a natural key that exists
 )
 

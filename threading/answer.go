@@ -1,0 +1,452 @@
+package threading
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"ticketgate/store"
+	"ticketgate/threading/message"
+)
+
+// NewActivity is an entry that an agent adds to a ticket.
+type NewActivity struct {
+	Type          store.ActivityType // incoming, outgoing or note
+	Medium        store.Medium
+	AccountID     string // that it goes out from
+	Answers       string // the activity that it answers
+	Subject       string
+	Text, HTML    string
+	To, Cc, Bcc   []string // a nil To: whom the answer is for by itself
+	Attachments   []File
+	External      *bool
+	Comment       string
+	StatusID      *string // done in the same step
+	OwnerID       *string
+	ResponsibleID *string
+	ChannelID     *string
+	Priority      *store.Priority
+}
+
+// AddActivity adds an entry to a ticket that the agent sees. An outgoing one
+// by e-mail is sent: its ledger rows are written in the same transaction.
+// Errors: not_found, invalid with the field (no_address), conflict
+// (no_account, merged), too_large.
+func (s *Service) AddActivity(ctx context.Context, agent *store.Agent, number int64, n NewActivity) (store.Activity, error) {
+	if err := n.check(); err != nil {
+		return store.Activity{}, err
+	}
+	body, err := s.prepare(ctx, n.Text, n.HTML, n.Attachments)
+	if err != nil {
+		return store.Activity{}, err
+	}
+	if body.empty() {
+		return store.Activity{}, store.Invalid("text", "there is nothing in it")
+	}
+	var made store.Activity
+	err = s.do(ctx, func(ctx context.Context, w *work) error {
+		t, err := w.visible(ctx, agent, number)
+		if err != nil {
+			return err
+		}
+		if t.MergedInto != 0 {
+			return store.Errorf(store.CodeConflict, "the ticket went into %s", s.Reference(t.MergedInto))
+		}
+		e := &entry{work: w, agent: agent, n: n, body: body, t: &t}
+		made, err = e.run(ctx)
+		return err
+	})
+	return made, err
+}
+
+// check reads what doesn't need the ticket.
+func (n *NewActivity) check() error {
+	subject, err := line("subject", n.Subject)
+	if err != nil {
+		return err
+	}
+	n.Subject = subject
+	defaults := map[store.ActivityType]store.Medium{
+		store.TypeIncoming: store.MediumPhone, store.TypeOutgoing: store.MediumEmail, store.TypeNote: store.MediumInternal,
+	}
+	medium, ok := defaults[n.Type]
+	if !ok {
+		return store.Invalid("type", "must be incoming, outgoing or note")
+	}
+	switch n.Medium {
+	case "":
+		n.Medium = medium
+	case store.MediumEmail, store.MediumPhone, store.MediumLetter, store.MediumWeb, store.MediumPortal, store.MediumInternal:
+	default:
+		return store.Invalid("medium", "must be email, phone, letter, web, portal or internal")
+	}
+	return nil
+}
+
+// entry is one run of a transaction that adds an activity.
+type entry struct {
+	*work
+	agent *store.Agent
+	n     NewActivity
+	body  content
+	t     *store.Ticket
+}
+
+func (e *entry) run(ctx context.Context) (store.Activity, error) {
+	a := store.Activity{
+		ID: store.NewID(), Ticket: e.t.Number, Type: e.n.Type, Medium: e.n.Medium, CreatedBy: e.agent.ID,
+		Subject: e.n.Subject, Text: e.body.text, HTML: e.body.html, ReplyText: e.body.text, CreatedAt: e.now,
+		Author: store.Author{Kind: store.AuthorAgent, ID: e.agent.ID, Name: e.agent.Name},
+	}
+	a.Comment = message.Clean(e.n.Comment)
+	sends := e.n.Type == store.TypeOutgoing && e.n.Medium == store.MediumEmail
+	if sends && e.t.Kind == store.KindInternal {
+		return a, store.Invalid("medium", "an internal ticket sends no mail")
+	}
+	e.external(&a)
+	var out *answer
+	if sends {
+		var err error
+		if out, err = e.address(ctx, &a); err != nil {
+			return a, err
+		}
+	} else if err := e.recorded(ctx, &a); err != nil {
+		return a, err
+	}
+	before := *e.t
+	if err := e.alongside(&a); err != nil {
+		return a, err
+	}
+	if err := e.history(ctx, e.t, &a); err != nil {
+		return a, err
+	}
+	if err := e.keep(ctx, *e.t, a, e.body); err != nil {
+		return a, err
+	}
+	if out != nil {
+		if err := e.dispatch(ctx, *e.t, &a, out.account, e.body, out.answered, true); err != nil {
+			return a, err
+		}
+	}
+	kind := eventActivity
+	if a.Type == store.TypeIncoming {
+		kind = eventIncoming
+	}
+	return a, e.notify(ctx, *e.t, a, event{kind: kind, actor: e.agent.ID, assigned: assigned(before, *e.t)})
+}
+
+// external says whether the customer may see the activity in the portal.
+func (e *entry) external(a *store.Activity) {
+	a.External = a.Type != store.TypeNote
+	if e.n.External != nil {
+		a.External = *e.n.External
+	}
+	if e.t.Kind == store.KindInternal {
+		a.External = false
+	}
+}
+
+// recorded fills an entry that goes nowhere: a call, a letter, a note.
+func (e *entry) recorded(ctx context.Context, a *store.Activity) error {
+	for field, typed := range map[string][]string{"to": e.n.To, "cc": e.n.Cc, "bcc": e.n.Bcc} {
+		if len(typed) > 0 {
+			return store.Invalid(field, "only an outgoing email has recipients")
+		}
+	}
+	switch a.Type {
+	case store.TypeIncoming:
+		a.Sender = store.SenderParticipant
+		e.t.LastIncomingAt = e.now
+		if contact, err := e.tx.Contact(ctx, e.t.ContactID); err == nil {
+			a.Author = store.Author{Kind: store.AuthorContact, ID: contact.ID, Name: contact.Name}
+		} else if !store.IsNotFound(err) {
+			return err
+		}
+	case store.TypeOutgoing:
+		e.t.LastOutgoingAt = e.now
+	}
+	return nil
+}
+
+// alongside does what the agent asked for in the same step, and what the
+// channel says about the status.
+func (e *entry) alongside(a *store.Activity) error {
+	p := TicketPatch{StatusID: e.n.StatusID, OwnerID: e.n.OwnerID, ResponsibleID: e.n.ResponsibleID, ChannelID: e.n.ChannelID, Priority: e.n.Priority}
+	changes, err := e.apply(e.t, p)
+	if err != nil {
+		return err
+	}
+	channel := e.desk.Channel(e.t.ChannelID)
+	if e.n.StatusID == nil && channel != nil {
+		switch a.Type {
+		case store.TypeOutgoing:
+			changes = append(changes, setStatus(e.desk, e.t, channel.OnOutgoing, e.now)...)
+		case store.TypeIncoming:
+			changes = append(changes, receive(e.desk, channel, e.t)...)
+		}
+	}
+	a.Changes = changes
+	return nil
+}
+
+// answer is where a mail goes and what it answers.
+type answer struct {
+	account  *store.MailAccount
+	answered *store.Activity
+}
+
+// address fills From, To, Cc, Bcc and the subject of an outgoing mail.
+func (e *entry) address(ctx context.Context, a *store.Activity) (*answer, error) {
+	account, err := sendingAccount(e.desk, e.n.AccountID, e.desk.Channel(e.t.ChannelID), e.t.AccountID)
+	if err != nil {
+		return nil, err
+	}
+	answered, err := e.answered(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if a.To, err = e.to(ctx, answered); err != nil {
+		return nil, err
+	}
+	if a.Cc, err = recipients("cc", e.n.Cc); err != nil {
+		return nil, err
+	}
+	if a.Bcc, err = recipients("bcc", e.n.Bcc); err != nil {
+		return nil, err
+	}
+	if err := e.refuseOurselves(a); err != nil {
+		return nil, err
+	}
+	a.From = []store.Address{{Name: account.Name, Address: account.Address}}
+	a.Author.Address, a.AccountID = account.Address, account.ID
+	e.t.AccountID, e.t.LastOutgoingAt = account.ID, e.now
+	if answered != nil {
+		a.Answers = answered.ID
+	}
+	return &answer{account: account, answered: answered}, nil
+}
+
+// answered gives the activity that the mail answers: the one that was named,
+// else the newest that a participant wrote, and no machine; nil for none.
+func (e *entry) answered(ctx context.Context) (*store.Activity, error) {
+	if e.n.Answers != "" {
+		a, err := e.tx.Activity(ctx, e.n.Answers)
+		if store.IsNotFound(err) || err == nil && a.Ticket != e.t.Number {
+			return nil, store.Invalid("answers", "there is no such activity in the ticket")
+		}
+		return &a, err
+	}
+	a, err := e.tx.LastIncoming(ctx, e.t.Number)
+	if store.IsNotFound(err) {
+		return nil, nil
+	}
+	return &a, err
+}
+
+// to gives whom the mail is for: as typed, else the author of what it answers,
+// else the ticket's contact.
+func (e *entry) to(ctx context.Context, answered *store.Activity) ([]store.Address, error) {
+	if e.n.To != nil {
+		list, err := recipients("to", e.n.To)
+		if err == nil && len(list)+len(e.n.Cc)+len(e.n.Bcc) == 0 {
+			err = noAddress()
+		}
+		return list, err
+	}
+	if answered != nil && answered.Author.Address != "" {
+		return []store.Address{replyAddress(answered)}, nil
+	}
+	contact, err := e.tx.Contact(ctx, e.t.ContactID)
+	if err != nil && !store.IsNotFound(err) {
+		return nil, err
+	}
+	if len(contact.Emails) == 0 {
+		return nil, noAddress()
+	}
+	return []store.Address{{Name: contact.Name, Address: contact.Emails[0].Address}}, nil
+}
+
+func noAddress() error {
+	return &store.Error{Code: store.CodeInvalid, Reason: store.ReasonNoAddress, Field: "to", Message: "nobody's address is known; name one"}
+}
+
+// replyAddress gives the address that an answer to a mail goes to: its
+// Reply-To only where that stays in the From's domain.
+func replyAddress(a *store.Activity) store.Address {
+	if len(a.ReplyTo) == 1 && !a.ReplyDiffers && strings.Contains(a.ReplyTo[0].Address, "@") {
+		return a.ReplyTo[0]
+	}
+	return store.Address{Name: a.Author.Name, Address: a.Author.Address}
+}
+
+func (e *entry) refuseOurselves(a *store.Activity) error {
+	for field, list := range map[string][]store.Address{"to": a.To, "cc": a.Cc, "bcc": a.Bcc} {
+		for i, b := range list {
+			if parsed, err := message.ParseAddress(b.Address); err == nil && e.ours(parsed) {
+				return store.Invalid(fmt.Sprintf("%s[%d]", field, i), "is an address of our own")
+			}
+		}
+	}
+	return nil
+}
+
+// sendingAccount chooses the account that a mail goes out from: the one that
+// was named, the ticket's, the channel's, the only active one.
+func sendingAccount(desk *store.Desk, named string, channel *store.Channel, last string) (*store.MailAccount, error) {
+	if named != "" {
+		if a := desk.Account(named); a != nil && a.Active {
+			return a, nil
+		}
+		return nil, store.Invalid("account_id", "there is no such active mail account")
+	}
+	candidates := []string{last}
+	if channel != nil {
+		candidates = append(candidates, channel.AccountID)
+	}
+	for _, id := range candidates {
+		if a := desk.Account(id); a != nil && a.Active {
+			return a, nil
+		}
+	}
+	var only *store.MailAccount
+	for i := range desk.Accounts {
+		a := &desk.Accounts[i]
+		if !a.Active || a.Type != store.AccountTicket {
+			continue
+		}
+		if only != nil {
+			return nil, &store.Error{Code: store.CodeConflict, Reason: store.ReasonNoAccount, Message: "several mail accounts could send it; name one"}
+		}
+		only = a
+	}
+	if only == nil {
+		return nil, &store.Error{Code: store.CodeConflict, Reason: store.ReasonNoAccount, Message: "there is no active mail account to send with"}
+	}
+	return only, nil
+}
+
+// keep stores the files of what an agent wrote and makes it findable.
+func (w *work) keep(ctx context.Context, t store.Ticket, a store.Activity, c content) error {
+	for _, b := range c.blobs {
+		if err := w.tx.AddBlob(ctx, b); err != nil {
+			return err
+		}
+	}
+	var names, words []string
+	for i := range c.files {
+		c.files[i].ActivityID, c.files[i].Ticket = a.ID, t.Number
+		names = append(names, c.files[i].Name)
+	}
+	if len(c.files) > 0 {
+		if err := w.tx.AddAttachments(ctx, c.files); err != nil {
+			return err
+		}
+	}
+	for _, list := range [][]store.Address{a.To, a.Cc, {{Name: a.Author.Name, Address: a.Author.Address}}} {
+		for _, b := range list {
+			words = append(words, b.Name, b.Address)
+		}
+	}
+	subject := a.Subject
+	if subject == "" {
+		subject = t.Subject
+	}
+	return w.tx.Index(ctx, store.SearchEntry{
+		ActivityID: a.ID, Ticket: t.Number, Subject: subject, Text: a.Text, Addresses: words,
+		Names: names, Reference: w.s.Reference(t.Number),
+	})
+}
+
+// maxThread bounds the ids of a References field; outbound cuts it further.
+const maxThread = 100
+
+// dispatch writes the mail of an outgoing activity into the ledger.
+func (w *work) dispatch(ctx context.Context, t store.Ticket, a *store.Activity, account *store.MailAccount, c content, answered *store.Activity, reply bool) error {
+	m := w.newMail(store.MailAnswer, account, t, *a)
+	m.To, m.Cc, m.Parts = a.To, a.Cc, c.parts()
+	signature := ""
+	if channel := w.desk.Channel(t.ChannelID); channel != nil {
+		signature = channel.Signature
+	}
+	m.Text, m.HTML = c.outgoing(signature)
+	m.Subject = w.subject(t, *a, answered, reply)
+	if limit := account.MaxMessageBytes; limit > 0 && 4*c.size/3+int64(len(m.Text)+len(m.HTML)) > limit {
+		return store.Errorf(store.CodeTooLarge, "the message has about %d bytes, the mail account sends at most %d", 4*c.size/3+int64(len(m.Text)+len(m.HTML)), limit)
+	}
+	if err := w.references(ctx, &m, t, answered); err != nil {
+		return err
+	}
+	a.Subject, a.MessageID = m.Subject, m.MessageID
+	if err := w.tx.UpdateActivity(ctx, *a); err != nil {
+		return err
+	}
+	if err := w.tx.AddMessageRefs(ctx, []store.MessageRef{{MessageID: m.MessageID, ActivityID: a.ID, Ticket: t.Number, Kind: refOwn}}); err != nil {
+		return err
+	}
+	if err := w.addressed(ctx, t, *a); err != nil {
+		return err
+	}
+	return w.send(ctx, account, m, t, addressesOf(a.To, a.Cc, a.Bcc))
+}
+
+// subject gives the subject on the wire: as typed, else that of the mail that
+// is answered, else the ticket's.
+func (w *work) subject(t store.Ticket, a store.Activity, answered *store.Activity, reply bool) string {
+	place := w.tagPlace(t)
+	switch {
+	case reply && a.Subject == "" && answered != nil && answered.Medium == store.MediumEmail:
+		subject := answered.Subject
+		if subject == "" {
+			subject = t.Subject
+		}
+		return w.s.keys.Subject(subject, t.Number, place, true)
+	case a.Subject == "":
+		return w.s.keys.Subject(t.Subject, t.Number, place, false)
+	}
+	return w.s.keys.Subject(a.Subject, t.Number, place, isReply(a.Subject))
+}
+
+func isReply(subject string) bool {
+	head, _, ok := strings.Cut(subject, ":")
+	return ok && isReplyPrefix(head)
+}
+
+// references fills In-Reply-To and References from the ticket's mail.
+func (w *work) references(ctx context.Context, m *store.Mail, t store.Ticket, answered *store.Activity) error {
+	if answered != nil {
+		m.InReplyTo = answered.MessageID
+	}
+	ids, err := w.tx.Thread(ctx, t.Number, maxThread)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		if id.MessageID != "" && id.MessageID != m.MessageID && id.MessageID != m.InReplyTo {
+			m.References = append(m.References, id.MessageID)
+		}
+	}
+	if m.InReplyTo != "" {
+		m.References = append(m.References, m.InReplyTo)
+	}
+	return nil
+}
+
+// addressed makes whom a mail went to part of the conversation.
+func (w *work) addressed(ctx context.Context, t store.Ticket, a store.Activity) error {
+	var list []store.Participant
+	for i, group := range [][]store.Address{a.To, a.Cc} {
+		for _, b := range group {
+			parsed, err := message.ParseAddress(b.Address)
+			if err != nil {
+				continue
+			}
+			list = append(list, store.Participant{
+				Ticket: t.Number, Key: parsed.Key(), Address: parsed.String(), Name: b.Name, Active: i == 0, Trusted: true,
+			})
+		}
+	}
+	if len(list) == 0 {
+		return nil
+	}
+	return w.tx.AddParticipants(ctx, list)
+}

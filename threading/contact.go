@@ -1,0 +1,103 @@
+package threading
+
+import (
+	"context"
+
+	"golang.org/x/net/publicsuffix"
+
+	"ticketgate/store"
+	"ticketgate/threading/message"
+)
+
+// person is who a From address stands for, as far as the CRM knows.
+type person struct {
+	contact store.Contact // zero where there is none yet
+	company string        // by the contact, or by the address's domain
+	how     string        // address, detail, domain, none
+}
+
+// lookUp finds the contact of an address: the address itself, without its
+// +detail, then the company of its domain.
+func (s *Service) lookUp(ctx context.Context, tx *store.Tx, a message.Address) (person, error) {
+	contact, err := tx.ContactByKey(ctx, a.Key())
+	if err == nil {
+		return person{contact: contact, company: contact.CompanyID, how: "address"}, nil
+	}
+	if !store.IsNotFound(err) {
+		return person{}, err
+	}
+	if base, extension := splitExtension(a); extension != "" {
+		contact, err := tx.ContactByKey(ctx, base.Key())
+		if err == nil {
+			return person{contact: contact, company: contact.CompanyID, how: "detail"}, nil
+		}
+		if !store.IsNotFound(err) {
+			return person{}, err
+		}
+	}
+	company, err := s.companyOf(ctx, tx, a)
+	if err != nil || company == "" {
+		return person{how: "none"}, err
+	}
+	return person{company: company, how: "domain"}, nil
+}
+
+// companyOf gives the company that has the address's domain, or its
+// organisational domain, unless everybody can have an address there.
+func (s *Service) companyOf(ctx context.Context, tx *store.Tx, a message.Address) (string, error) {
+	domain := message.DomainKey(a.Domain)
+	organisation, err := publicsuffix.EffectiveTLDPlusOne(domain)
+	if err != nil || publicProviders[organisation] {
+		return "", nil
+	}
+	for _, d := range []string{domain, organisation} {
+		company, err := tx.CompanyByDomain(ctx, d)
+		if err == nil {
+			return company.ID, nil
+		}
+		if !store.IsNotFound(err) {
+			return "", err
+		}
+	}
+	return "", nil
+}
+
+// publicProviders are domains whose addresses say nothing about a company.
+var publicProviders = map[string]bool{
+	"gmail.com": true, "googlemail.com": true, "outlook.com": true, "hotmail.com": true, "live.com": true, "msn.com": true,
+	"yahoo.com": true, "yahoo.co.uk": true, "yahoo.de": true, "yahoo.fr": true, "icloud.com": true, "me.com": true, "mac.com": true,
+	"aol.com": true, "gmx.de": true, "gmx.net": true, "gmx.at": true, "gmx.ch": true, "gmx.com": true, "web.de": true,
+	"t-online.de": true, "freenet.de": true, "posteo.de": true, "mailbox.org": true, "proton.me": true, "protonmail.com": true,
+	"tutanota.com": true, "fastmail.com": true, "zoho.com": true, "mail.ru": true, "yandex.ru": true, "yandex.com": true,
+	"qq.com": true, "163.com": true, "126.com": true, "orange.fr": true, "wanadoo.fr": true, "free.fr": true, "laposte.net": true,
+	"libero.it": true, "btinternet.com": true, "comcast.net": true, "verizon.net": true, "att.net": true, "bluewin.ch": true,
+}
+
+// who looks the author up, where there is one.
+func (f *filing) who(ctx context.Context) (person, error) {
+	if !f.sole || f.desk.AccountByKey(f.author.Key()) != nil {
+		return person{how: "none"}, nil
+	}
+	return f.s.lookUp(ctx, f.tx, f.author)
+}
+
+// ensureContact gives the author's contact, a provisional one if need be; none
+// for a mail whose From names nobody, or ourselves.
+func (f *filing) ensureContact(ctx context.Context, p person) (store.Contact, error) {
+	if p.contact.ID != "" || !f.sole || f.desk.AccountByKey(f.author.Key()) != nil {
+		return p.contact, nil
+	}
+	return f.tx.EnsureContact(ctx, provisional(f.author, p.company, f.s))
+}
+
+func provisional(a message.Address, company string, s *Service) store.Contact {
+	name := a.Name
+	if name == "" || a.NameHoldsAddress {
+		name = a.String()
+	}
+	now := s.now()
+	return store.Contact{
+		ID: store.NewID(), Name: name, CompanyID: company, Provisional: true, CreatedAt: now, UpdatedAt: now,
+		Emails: []store.ContactEmail{{Address: a.String(), Key: a.Key()}},
+	}
+}

@@ -1,0 +1,326 @@
+package threading
+
+import (
+	"context"
+
+	"ticketgate/store"
+	"ticketgate/threading/message"
+)
+
+// NewTicket is a ticket that an agent makes. Empty fields take the defaults of
+// the channel.
+type NewTicket struct {
+	Kind          store.TicketKind // email, enquiry or internal
+	ChannelID     string           // of email: the account's, where it is empty
+	AccountID     string           // of email and enquiry
+	Subject       string
+	Text, HTML    string
+	To, Cc, Bcc   []string // of email; To is required
+	ContactID     string   // of enquiry
+	Contact       *NewContact
+	Medium        store.Medium // of enquiry; default phone
+	Attachments   []File
+	Priority      store.Priority
+	MarkerID      string
+	OwnerID       string
+	ResponsibleID string
+	StatusID      string
+	Tags          []string
+}
+
+// NewContact is a person that an agent names: looked up first, made if need be.
+type NewContact struct {
+	ExternalID string
+	Name       string
+	Email      string
+	Phone      string
+}
+
+// CreateTicket makes a ticket of a kind that agents make, with its first
+// activity and what is to go out, in one transaction. Errors: invalid with the
+// field, conflict (no_account), too_large.
+func (s *Service) CreateTicket(ctx context.Context, agent *store.Agent, n NewTicket) (store.Ticket, error) {
+	subject, err := line("subject", n.Subject)
+	if err != nil {
+		return store.Ticket{}, err
+	}
+	if subject == "" {
+		return store.Ticket{}, store.Invalid("subject", "is required")
+	}
+	n.Subject = subject
+	body, err := s.prepare(ctx, n.Text, n.HTML, n.Attachments)
+	if err != nil {
+		return store.Ticket{}, err
+	}
+	var made store.Ticket
+	err = s.do(ctx, func(ctx context.Context, w *work) error {
+		c := &creation{work: w, agent: agent, n: n, body: body}
+		made, err = c.run(ctx)
+		return err
+	})
+	return made, err
+}
+
+// creation is one run of a transaction that makes a ticket.
+type creation struct {
+	*work
+	agent   *store.Agent
+	n       NewTicket
+	body    content
+	channel *store.Channel
+	account *store.MailAccount
+	to, cc  []store.Address
+	bcc     []store.Address
+}
+
+func (c *creation) run(ctx context.Context) (store.Ticket, error) {
+	kinds := map[store.TicketKind]func(context.Context) (store.Ticket, error){
+		store.KindEmail: c.email, store.KindEnquiry: c.enquiry, store.KindInternal: c.internal,
+	}
+	make, ok := kinds[c.n.Kind]
+	if !ok {
+		return store.Ticket{}, store.Invalid("kind", "must be email, enquiry or internal")
+	}
+	return make(ctx)
+}
+
+func (c *creation) email(ctx context.Context) (store.Ticket, error) {
+	if err := c.readRecipients(); err != nil {
+		return store.Ticket{}, err
+	}
+	if len(c.to) == 0 {
+		return store.Ticket{}, store.Invalid("to", "an email ticket needs a recipient")
+	}
+	if c.body.empty() {
+		return store.Ticket{}, store.Invalid("text", "there is nothing to send")
+	}
+	if err := c.chooseAccount(); err != nil {
+		return store.Ticket{}, err
+	}
+	if c.n.ChannelID == "" {
+		c.n.ChannelID = c.account.DefaultChannelID
+	}
+	t, err := c.ticket(ctx)
+	if err != nil {
+		return store.Ticket{}, err
+	}
+	first, err := mailbox("to[0]", c.to[0].Address)
+	if err != nil {
+		return store.Ticket{}, err
+	}
+	first.Name = c.to[0].Name
+	if err := c.contactOf(ctx, &t, first); err != nil {
+		return store.Ticket{}, err
+	}
+	a := c.activity(&t, store.TypeOutgoing, store.MediumEmail)
+	a.Author = store.Author{Kind: store.AuthorAgent, ID: c.agent.ID, Name: c.agent.Name, Address: c.account.Address}
+	a.From = []store.Address{{Name: c.account.Name, Address: c.account.Address}}
+	a.To, a.Cc, a.Bcc, a.External, a.AccountID = c.to, c.cc, c.bcc, true, c.account.ID
+	if c.n.StatusID == "" {
+		setStatus(c.desk, &t, c.channel.OnOutgoing, c.now)
+	}
+	t.AccountID, t.LastOutgoingAt = c.account.ID, c.now
+	return c.store(ctx, t, &a, func(ctx context.Context) error {
+		return c.dispatch(ctx, t, &a, c.account, c.body, nil, false)
+	})
+}
+
+func (c *creation) enquiry(ctx context.Context) (store.Ticket, error) {
+	if err := c.readRecipients(); err != nil {
+		return store.Ticket{}, err
+	}
+	switch c.n.Medium {
+	case "":
+		c.n.Medium = store.MediumPhone
+	case store.MediumPhone, store.MediumLetter, store.MediumWeb, store.MediumPortal, store.MediumEmail:
+	default:
+		return store.Ticket{}, store.Invalid("medium", "must be phone, letter, web, portal or email")
+	}
+	if c.n.AccountID != "" {
+		if err := c.chooseAccount(); err != nil {
+			return store.Ticket{}, err
+		}
+		if c.n.ChannelID == "" {
+			c.n.ChannelID = c.account.DefaultChannelID
+		}
+	}
+	t, err := c.ticket(ctx)
+	if err != nil {
+		return store.Ticket{}, err
+	}
+	contact, err := c.named(ctx)
+	if err != nil {
+		return store.Ticket{}, err
+	}
+	t.ContactID, t.CompanyID = contact.ID, contact.CompanyID
+	a := c.activity(&t, store.TypeIncoming, c.n.Medium)
+	a.Author = store.Author{Kind: store.AuthorContact, ID: contact.ID, Name: contact.Name}
+	if len(contact.Emails) > 0 {
+		a.Author.Address = contact.Emails[0].Address
+	}
+	a.Sender, a.External, a.To, a.Cc, a.Bcc = store.SenderParticipant, true, c.to, c.cc, c.bcc
+	t.LastIncomingAt = c.now
+	if c.account != nil {
+		t.AccountID, a.AccountID = c.account.ID, c.account.ID
+	}
+	return c.store(ctx, t, &a, nil)
+}
+
+func (c *creation) internal(ctx context.Context) (store.Ticket, error) {
+	for field, given := range map[string]bool{
+		"to": len(c.n.To) > 0, "cc": len(c.n.Cc) > 0, "bcc": len(c.n.Bcc) > 0,
+		"contact_id": c.n.ContactID != "", "contact": c.n.Contact != nil, "account_id": c.n.AccountID != "",
+	} {
+		if given {
+			return store.Ticket{}, store.Invalid(field, "an internal ticket has no contact and no mail")
+		}
+	}
+	t, err := c.ticket(ctx)
+	if err != nil {
+		return store.Ticket{}, err
+	}
+	a := c.activity(&t, store.TypeNote, store.MediumInternal)
+	a.Author = store.Author{Kind: store.AuthorAgent, ID: c.agent.ID, Name: c.agent.Name}
+	return c.store(ctx, t, &a, nil)
+}
+
+func (c *creation) readRecipients() (err error) {
+	if c.to, err = recipients("to", c.n.To); err != nil {
+		return err
+	}
+	if c.cc, err = recipients("cc", c.n.Cc); err != nil {
+		return err
+	}
+	c.bcc, err = recipients("bcc", c.n.Bcc)
+	return err
+}
+
+func (c *creation) chooseAccount() error {
+	account, err := sendingAccount(c.desk, c.n.AccountID, c.desk.Channel(c.n.ChannelID), "")
+	if err != nil {
+		return err
+	}
+	c.account = account
+	return nil
+}
+
+// ticket makes the row from what was asked for and the channel's defaults.
+func (c *creation) ticket(ctx context.Context) (store.Ticket, error) {
+	c.channel = c.desk.Channel(c.n.ChannelID)
+	switch {
+	case c.n.ChannelID == "":
+		return store.Ticket{}, store.Invalid("channel_id", "is required")
+	case c.channel == nil || !c.channel.Active:
+		return store.Ticket{}, store.Invalid("channel_id", "there is no such active channel")
+	}
+	t := store.Ticket{
+		ID: store.NewID(), Kind: c.n.Kind, Subject: c.n.Subject, ChannelID: c.channel.ID, StatusID: c.n.StatusID,
+		Priority: c.n.Priority, MarkerID: c.n.MarkerID, OwnerID: c.n.OwnerID, ResponsibleID: c.n.ResponsibleID,
+		CreatedBy: c.agent.ID, Tags: c.n.Tags, Version: 1, CreatedAt: c.now, UpdatedAt: c.now,
+	}
+	if t.OwnerID == "" {
+		t.OwnerID = c.channel.DefaultOwnerID
+	}
+	if t.ResponsibleID == "" {
+		t.ResponsibleID = c.channel.DefaultResponsibleID
+	}
+	if t.StatusID == "" {
+		t.StatusID = c.channel.DefaultStatusID
+	}
+	if err := c.check(&t); err != nil {
+		return store.Ticket{}, err
+	}
+	number, err := c.tx.NextNumber(ctx)
+	t.Number = number
+	return t, err
+}
+
+func (c *creation) activity(t *store.Ticket, kind store.ActivityType, medium store.Medium) store.Activity {
+	return store.Activity{
+		ID: store.NewID(), Ticket: t.Number, Type: kind, Medium: medium, CreatedBy: c.agent.ID,
+		Subject: t.Subject, Text: c.body.text, HTML: c.body.html, ReplyText: c.body.text, CreatedAt: c.now,
+	}
+}
+
+// contactOf ties the ticket to the contact of an address that it goes to.
+func (c *creation) contactOf(ctx context.Context, t *store.Ticket, a message.Address) error {
+	if c.ours(a) {
+		return store.Invalid("to", "is an address of our own")
+	}
+	p, err := c.s.lookUp(ctx, c.tx, a)
+	if err != nil {
+		return err
+	}
+	if p.contact.ID == "" {
+		if p.contact, err = c.tx.EnsureContact(ctx, provisional(a, p.company, c.s)); err != nil {
+			return err
+		}
+	}
+	t.ContactID, t.CompanyID = p.contact.ID, p.contact.CompanyID
+	return nil
+}
+
+// named gives the contact of an enquiry: by id, by address, or a new one.
+func (c *creation) named(ctx context.Context) (store.Contact, error) {
+	if c.n.ContactID != "" {
+		contact, err := c.tx.Contact(ctx, c.n.ContactID)
+		if store.IsNotFound(err) {
+			return contact, store.Invalid("contact_id", "there is no such contact")
+		}
+		return contact, err
+	}
+	if c.n.Contact == nil {
+		return store.Contact{}, store.Invalid("contact", "an enquiry needs a contact_id or a contact")
+	}
+	return c.newContact(ctx, *c.n.Contact)
+}
+
+func (c *creation) newContact(ctx context.Context, n NewContact) (store.Contact, error) {
+	contact := store.Contact{ID: store.NewID(), ExternalID: message.CleanLine(n.ExternalID), Provisional: true, CreatedAt: c.now, UpdatedAt: c.now}
+	contact.Name = message.CleanLine(n.Name)
+	if phone := message.CleanLine(n.Phone); phone != "" {
+		contact.Phones = []string{phone}
+	}
+	if n.Email != "" {
+		a, err := address("contact.email", n.Email)
+		if err != nil {
+			return contact, err
+		}
+		p, err := c.s.lookUp(ctx, c.tx, a)
+		if err != nil || p.contact.ID != "" {
+			return p.contact, err
+		}
+		contact.CompanyID = p.company
+		contact.Emails = []store.ContactEmail{{Address: a.String(), Key: a.Key()}}
+		if contact.Name == "" {
+			contact.Name = a.String()
+		}
+		return c.tx.EnsureContact(ctx, contact)
+	}
+	if contact.Name == "" && n.Phone == "" {
+		return contact, store.Invalid("contact", "needs a name, an email or a phone")
+	}
+	if contact.Name == "" {
+		contact.Name = contact.Phones[0]
+	}
+	return contact, c.tx.PutContact(ctx, contact)
+}
+
+// store writes the ticket, its first activity, and what goes out by it.
+func (c *creation) store(ctx context.Context, t store.Ticket, a *store.Activity, out func(context.Context) error) (store.Ticket, error) {
+	if err := c.tx.InsertTicket(ctx, t); err != nil {
+		return t, err
+	}
+	if err := c.history(ctx, &t, a); err != nil {
+		return t, err
+	}
+	if err := c.keep(ctx, t, *a, c.body); err != nil {
+		return t, err
+	}
+	if out != nil {
+		if err := out(ctx); err != nil {
+			return t, err
+		}
+	}
+	return t, c.notify(ctx, t, *a, event{kind: eventNew, actor: c.agent.ID})
+}

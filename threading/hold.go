@@ -1,0 +1,220 @@
+package threading
+
+import (
+	"context"
+	"fmt"
+
+	"ticketgate/store"
+)
+
+// What a confirmation remembers of a stranger.
+const (
+	RememberNothing     = "nothing"
+	RememberParticipant = "participant"
+	RememberContact     = "contact"
+)
+
+// Confirm says that a held mail belongs to the ticket that was suggested: its
+// ticket goes into that one. It works from either of the two, from the
+// suggested one where a single mail waits for it. Errors: not_found, invalid,
+// conflict where nothing waits.
+func (s *Service) Confirm(ctx context.Context, agent *store.Agent, number int64, remember string) (store.Ticket, error) {
+	switch remember {
+	case "":
+		remember = RememberNothing
+	case RememberNothing, RememberParticipant, RememberContact:
+	default:
+		return store.Ticket{}, store.Invalid("remember", "must be nothing, participant or contact")
+	}
+	var confirmed store.Ticket
+	err := s.do(ctx, func(ctx context.Context, w *work) error {
+		held, suggested, err := w.waiting(ctx, agent, number)
+		if err != nil {
+			return err
+		}
+		if held, err = w.bring(ctx, held, suggested, remember); err != nil {
+			return err
+		}
+		confirmed, err = w.merge(ctx, agent, held, suggested)
+		return err
+	})
+	return confirmed, err
+}
+
+// bring moves the activities of a held mail's ticket into the suggested one.
+// Who sent them stays what it was.
+func (w *work) bring(ctx context.Context, held, suggested store.Ticket, remember string) (store.Ticket, error) {
+	list, _, err := w.tx.Activities(ctx, held.Number, "", 200)
+	if err != nil {
+		return held, err
+	}
+	for _, a := range list {
+		if a.Type != store.TypeIncoming {
+			continue
+		}
+		if _, err := w.tx.MoveActivity(ctx, a.ID, suggested.Number, w.now); err != nil {
+			return held, err
+		}
+		suggested.LastIncomingAt = w.now
+		if err := w.remember(ctx, a, held, &suggested, remember); err != nil {
+			return held, err
+		}
+	}
+	// the counters of both moved with the activities
+	if held, err = w.tx.Ticket(ctx, held.Number); err != nil {
+		return held, err
+	}
+	fresh, err := w.tx.Ticket(ctx, suggested.Number)
+	if err != nil {
+		return held, err
+	}
+	fresh.LastIncomingAt, fresh.ContactID, fresh.CompanyID = suggested.LastIncomingAt, suggested.ContactID, suggested.CompanyID
+	if channel := w.desk.Channel(fresh.ChannelID); channel != nil {
+		receive(w.desk, channel, &fresh)
+	}
+	return held, w.tx.UpdateTicket(ctx, fresh)
+}
+
+func (w *work) remember(ctx context.Context, a store.Activity, held store.Ticket, suggested *store.Ticket, remember string) error {
+	if remember == RememberContact && held.ContactID != "" {
+		suggested.ContactID, suggested.CompanyID = held.ContactID, held.CompanyID
+	}
+	if remember == RememberNothing || a.Author.Address == "" {
+		return nil
+	}
+	from, err := address("from", a.Author.Address)
+	if err != nil {
+		return nil // a mail that names nobody has nobody to remember
+	}
+	return w.tx.AddParticipants(ctx, []store.Participant{{
+		Ticket: suggested.Number, Key: from.Key(), Address: from.String(), Name: a.Author.Name, Trusted: true,
+	}})
+}
+
+// Dismiss says that a held mail does not belong to the ticket that was
+// suggested: its ticket stands on its own. Errors as Confirm.
+func (s *Service) Dismiss(ctx context.Context, agent *store.Agent, number int64) (store.Ticket, error) {
+	var dismissed store.Ticket
+	err := s.do(ctx, func(ctx context.Context, w *work) error {
+		held, suggested, err := w.waiting(ctx, agent, number)
+		if err != nil {
+			return err
+		}
+		held.SuggestedTicket = 0
+		a := w.statusChange(held, agent, []store.Change{{Field: "suggested_ticket", From: s.Reference(suggested.Number), To: ""}})
+		dismissed = held
+		return w.history(ctx, &dismissed, &a)
+	})
+	return dismissed, err
+}
+
+// waiting finds the held ticket and the suggested one from either number.
+func (w *work) waiting(ctx context.Context, agent *store.Agent, number int64) (held, suggested store.Ticket, err error) {
+	t, err := w.visible(ctx, agent, number)
+	if err != nil {
+		return held, suggested, err
+	}
+	if t.SuggestedTicket != 0 {
+		suggested, err = w.s.followed(ctx, w.tx, t.SuggestedTicket)
+		if err == nil && !w.desk.Sees(agent.ID, suggested.ChannelID) {
+			err = store.Errorf(store.CodeNotFound, "there is no such ticket")
+		}
+		return t, suggested, err
+	}
+	list, err := w.held(ctx, t.Number)
+	if err != nil {
+		return held, suggested, err
+	}
+	switch {
+	case len(list) == 0:
+		return held, suggested, store.Errorf(store.CodeConflict, "no mail waits for this ticket")
+	case len(list) > 1:
+		return held, suggested, store.Errorf(store.CodeConflict, "%d mails wait for this ticket; name the one", len(list))
+	case !w.desk.Sees(agent.ID, list[0].ChannelID):
+		return held, suggested, store.Errorf(store.CodeNotFound, "there is no such ticket")
+	}
+	return list[0], t, nil
+}
+
+// held gives the tickets whose mail waits for another.
+func (w *work) held(ctx context.Context, number int64) ([]store.Ticket, error) {
+	links, err := w.tx.Links(ctx, number)
+	if err != nil {
+		return nil, err
+	}
+	var numbers []int64
+	for _, l := range links {
+		if l.Kind == store.LinkWaiting {
+			numbers = append(numbers, l.Number)
+		}
+	}
+	if len(numbers) == 0 {
+		return nil, nil
+	}
+	all, err := w.tx.TicketsByNumber(ctx, numbers)
+	if err != nil {
+		return nil, err
+	}
+	var list []store.Ticket
+	for _, t := range all {
+		if t.SuggestedTicket == number {
+			list = append(list, t)
+		}
+	}
+	return list, nil
+}
+
+// Release makes a ticket of a quarantined mail, as if nothing had kept it.
+// Only an admin may. Errors: not_found, forbidden.
+func (s *Service) Release(ctx context.Context, agent *store.Agent, id string, in Incoming) (store.Ticket, error) {
+	if agent.Role != store.RoleAdmin {
+		return store.Ticket{}, store.Errorf(store.CodeForbidden, "only an admin releases mail")
+	}
+	m, err := s.stage(ctx, in)
+	if err != nil {
+		return store.Ticket{}, err
+	}
+	var number int64
+	_, err = s.file(ctx, m, func(f *filing, ctx context.Context) error {
+		if err := f.release(ctx, id); err != nil {
+			return err
+		}
+		for _, r := range f.results {
+			if r.Ticket != 0 {
+				number = r.Ticket
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return store.Ticket{}, err
+	}
+	if number == 0 {
+		return store.Ticket{}, store.Errorf(store.CodeConflict, "none of the mail's recipients is an account any more")
+	}
+	var t store.Ticket
+	err = s.db.View(ctx, func(ctx context.Context, tx *store.Tx) error {
+		t, err = tx.Ticket(ctx, number)
+		return err
+	})
+	return t, err
+}
+
+// release files the mail without the checks that had kept it, and takes it out
+// of the quarantine in the same transaction.
+func (f *filing) release(ctx context.Context, id string) error {
+	q, err := f.tx.Quarantined(ctx, id)
+	if err != nil {
+		return err
+	}
+	if err := f.tx.DeleteDeliveryKeys(ctx, q.RawHash, id); err != nil {
+		return err
+	}
+	if err := f.tx.DeleteQuarantined(ctx, id); err != nil {
+		return err
+	}
+	if err := f.thread(ctx, nil); err != nil {
+		return fmt.Errorf("file the released mail: %w", err)
+	}
+	return nil
+}

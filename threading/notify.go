@@ -1,0 +1,246 @@
+package threading
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"ticketgate/store"
+)
+
+// eventKind says what agents are told of.
+type eventKind string
+
+// The events.
+const (
+	eventNew      eventKind = "new"      // a new ticket
+	eventIncoming eventKind = "incoming" // a customer's word
+	eventActivity eventKind = "activity" // an answer, a note, a change
+	eventAssigned eventKind = "assigned" // somebody became owner or responsible
+	eventHeld     eventKind = "held"     // a stranger's mail waits for the ticket
+	eventFailed   eventKind = "failed"   // an answer did not arrive
+)
+
+// event is something that happened to a ticket.
+type event struct {
+	kind     eventKind
+	actor    string   // agent id of who did it, or ""
+	assigned []string // agent ids who became owner or responsible by it
+	held     int64    // of a new ticket: the ticket that its mail waits for
+	reopened bool
+	quiet    bool // no acknowledgement: another ticket of the same mail had it
+}
+
+// The roles by which an agent is told, as they stand in Agent.Notify.
+const (
+	roleOwner       = "owner"
+	roleResponsible = "responsible"
+	roleSubscriber  = "subscriber"
+)
+
+// The choices of an agent, per role.
+const (
+	notifyNone     = "none"
+	notifyRelevant = "relevant" // subscribers: what customers write, and failures
+)
+
+// notices gives the agents who are told of an event, in a fixed order, each
+// once: owner, responsible and standard subscribers, never who did it, never
+// an informal subscriber as such, nobody who doesn't see the channel, nobody
+// in all the roles in which he asked not to be.
+func notices(desk *store.Desk, t store.Ticket, e event) []*store.Agent {
+	var list []*store.Agent
+	seen := map[string]bool{e.actor: true, "": true}
+	add := func(id, role string) {
+		agent := desk.Agent(id)
+		if agent == nil || !agent.Active || seen[id] || !desk.Sees(id, t.ChannelID) || !wants(agent, role, e) {
+			return
+		}
+		seen[id] = true
+		list = append(list, agent)
+	}
+	if e.kind == eventAssigned {
+		for _, id := range e.assigned {
+			add(id, roleOwner)
+		}
+		return list
+	}
+	add(t.OwnerID, roleOwner)
+	if e.kind == eventHeld && len(list) > 0 {
+		return list // the owner, else the subscribers
+	}
+	if e.kind != eventHeld && e.kind != eventFailed || t.OwnerID == "" {
+		add(t.ResponsibleID, roleResponsible)
+		for _, agent := range desk.Subscribers(t.ChannelID, store.SubscriptionStandard) {
+			add(agent.ID, roleSubscriber)
+		}
+	}
+	for _, id := range e.assigned {
+		add(id, roleOwner)
+	}
+	return list
+}
+
+func wants(agent *store.Agent, role string, e event) bool {
+	switch agent.Notify[role] {
+	case notifyNone:
+		return false
+	case notifyRelevant:
+		return e.kind != eventActivity
+	}
+	return true
+}
+
+// notify writes a mail to each agent who is told of an event. While there is
+// no account to send with nobody is told by mail.
+func (w *work) notify(ctx context.Context, t store.Ticket, a store.Activity, e event) error {
+	account := w.notifier(t)
+	if account == nil {
+		return nil
+	}
+	for _, agent := range notices(w.desk, t, e) {
+		if w.told[agent.ID] {
+			continue
+		}
+		w.told[agent.ID] = true
+		if err := w.send(ctx, account, w.notification(account, agent, t, a, e), t, []string{agent.Email}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// notifier gives the account that mails to agents go out from: a system
+// account, else the ticket's, else the oldest active one.
+func (w *work) notifier(t store.Ticket) *store.MailAccount {
+	var oldest *store.MailAccount
+	for i := range w.desk.Accounts {
+		a := &w.desk.Accounts[i]
+		switch {
+		case !a.Active:
+			continue
+		case a.Type == store.AccountSystem:
+			return a
+		case oldest == nil || a.CreatedAt.Before(oldest.CreatedAt):
+			oldest = a
+		}
+	}
+	if own := w.desk.Account(t.AccountID); own != nil && own.Active {
+		return own
+	}
+	return oldest
+}
+
+// notification is the mail that tells an agent of an event.
+func (w *work) notification(account *store.MailAccount, agent *store.Agent, t store.Ticket, a store.Activity, e event) store.Mail {
+	m := w.newMail(store.MailNotification, account, t, a)
+	m.To = []store.Address{{Name: agent.Name, Address: agent.Email}}
+	m.Subject = w.s.keys.Subject(t.Subject, t.Number, w.tagPlace(t), false)
+	m.References = []string{"ticket." + t.ID + "@" + domainOf(account.Address)}
+	m.AutoSubmitted = "auto-generated"
+	m.Text = w.s.notificationText(w.desk, agent, t, a, e)
+	return m
+}
+
+// maxExcerpt bounds the part of an activity's text in a notification, in runes.
+const maxExcerpt = 4000
+
+func (s *Service) notificationText(desk *store.Desk, agent *store.Agent, t store.Ticket, a store.Activity, e event) string {
+	var b strings.Builder
+	channel := ""
+	if c := desk.Channel(t.ChannelID); c != nil {
+		channel = " in " + c.Name
+	}
+	fmt.Fprintf(&b, "%s: %s%s\n%s\n\n", s.Reference(t.Number), headline(agent, t, a, e), channel, t.Subject)
+	if author := authorLine(a); author != "" {
+		fmt.Fprintf(&b, "From: %s\n", author)
+	}
+	if a.Auth != nil && a.Auth.Verdict != store.Verified {
+		fmt.Fprintf(&b, "Sender: %s\n", a.Auth.Verdict)
+	}
+	for _, c := range a.Changes {
+		fmt.Fprintf(&b, "%s: %s -> %s\n", c.Field, orNone(c.From), orNone(c.To))
+	}
+	if a.Comment != "" {
+		fmt.Fprintf(&b, "%s\n", a.Comment)
+	}
+	if text := excerpt(a); text != "" {
+		fmt.Fprintf(&b, "\n%s\n", text)
+	}
+	fmt.Fprintf(&b, "\n%s/tickets/%d\n", strings.TrimSuffix(s.opt.PublicURL, "/"), t.Number)
+	return b.String()
+}
+
+func headline(agent *store.Agent, t store.Ticket, a store.Activity, e event) string {
+	switch {
+	case e.kind == eventNew:
+		return "new ticket"
+	case e.kind == eventHeld:
+		return "mail of a stranger waits for this ticket"
+	case e.kind == eventFailed:
+		return "an answer did not arrive"
+	case e.kind == eventAssigned && t.OwnerID == agent.ID:
+		return "you are the owner now"
+	case e.kind == eventAssigned:
+		return "you are responsible now"
+	case e.reopened:
+		return "reopened by a reply"
+	case a.Type == store.TypeNote:
+		return "new note"
+	case a.Type == store.TypeOutgoing:
+		return "answered"
+	case a.Type == store.TypeStatusChange:
+		return "changed"
+	}
+	return "new reply"
+}
+
+func authorLine(a store.Activity) string {
+	switch {
+	case a.Author.Name != "" && a.Author.Address != "":
+		return a.Author.Name + " <" + a.Author.Address + ">"
+	case a.Author.Address != "":
+		return a.Author.Address
+	}
+	return a.Author.Name
+}
+
+func excerpt(a store.Activity) string {
+	text := a.ReplyText
+	if text == "" {
+		text = a.Text
+	}
+	runes := []rune(strings.TrimSpace(text))
+	if len(runes) > maxExcerpt {
+		return string(runes[:maxExcerpt]) + " [...]"
+	}
+	return string(runes)
+}
+
+func orNone(s string) string {
+	if s == "" {
+		return "none"
+	}
+	return s
+}
+
+// tell notifies agents of a mail that came in, and acknowledges it.
+func (f *filing) tell(ctx context.Context, t store.Ticket, a store.Activity, e event) error {
+	if agent := f.agent(); agent != nil {
+		e.actor = agent.ID
+	}
+	if e.held != 0 {
+		waiting, err := f.tx.Ticket(ctx, e.held)
+		if err != nil {
+			return err
+		}
+		return f.notify(ctx, waiting, a, event{kind: eventHeld, actor: e.actor})
+	}
+	if err := f.notify(ctx, t, a, e); err != nil {
+		return err
+	}
+	if e.kind != eventNew || e.quiet {
+		return nil
+	}
+	return f.acknowledge(ctx, t, a)
+}

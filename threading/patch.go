@@ -1,0 +1,334 @@
+package threading
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"ticketgate/store"
+	"ticketgate/threading/message"
+)
+
+// TicketPatch is a change of a ticket. A nil field stays as it is, an empty
+// string clears.
+type TicketPatch struct {
+	Subject       *string
+	StatusID      *string
+	ChannelID     *string
+	OwnerID       *string
+	ResponsibleID *string
+	MarkerID      *string
+	ContactID     *string
+	Priority      *store.Priority
+	Tags          *[]string
+	Comment       string
+	IfVersion     *int64 // the version that the change is made from; nil: the last one wins
+}
+
+// PatchTicket changes a ticket that the agent sees, and writes what changed
+// into its history. Errors: not_found, invalid with the field, conflict
+// (version).
+func (s *Service) PatchTicket(ctx context.Context, agent *store.Agent, number int64, p TicketPatch) (store.Ticket, error) {
+	if p.Subject != nil {
+		subject, err := line("subject", *p.Subject)
+		if err == nil && subject == "" {
+			err = store.Invalid("subject", "must not be empty")
+		}
+		if err != nil {
+			return store.Ticket{}, err
+		}
+		p.Subject = &subject
+	}
+	var changed store.Ticket
+	err := s.do(ctx, func(ctx context.Context, w *work) error {
+		t, err := w.visible(ctx, agent, number)
+		if err != nil {
+			return err
+		}
+		if p.IfVersion != nil && *p.IfVersion != t.Version {
+			return &store.Error{Code: store.CodeConflict, Reason: store.ReasonVersion, Message: "the ticket was changed meanwhile"}
+		}
+		changed, err = w.patch(ctx, agent, t, p)
+		return err
+	})
+	return changed, err
+}
+
+func (w *work) patch(ctx context.Context, agent *store.Agent, t store.Ticket, p TicketPatch) (store.Ticket, error) {
+	before := t
+	changes, err := w.apply(&t, p)
+	if err != nil {
+		return t, err
+	}
+	moved, err := w.patchContact(ctx, &t, p)
+	if err != nil {
+		return t, err
+	}
+	changes = append(changes, moved...)
+	if len(changes) == 0 && p.Comment == "" {
+		return t, nil
+	}
+	a := w.statusChange(t, agent, changes)
+	a.Comment = message.Clean(p.Comment)
+	if err := w.history(ctx, &t, &a); err != nil {
+		return t, err
+	}
+	return t, w.notify(ctx, t, a, event{kind: eventActivity, actor: agent.ID, assigned: assigned(before, t)})
+}
+
+// visible reads a ticket that an agent sees; to anybody else it is not there.
+func (w *work) visible(ctx context.Context, agent *store.Agent, number int64) (store.Ticket, error) {
+	t, err := w.tx.Ticket(ctx, number)
+	if err != nil {
+		return t, err
+	}
+	if !w.desk.Sees(agent.ID, t.ChannelID) {
+		return store.Ticket{}, store.Errorf(store.CodeNotFound, "there is no such ticket")
+	}
+	return t, nil
+}
+
+// statusChange makes the entry that tells of a change.
+func (w *work) statusChange(t store.Ticket, agent *store.Agent, changes []store.Change) store.Activity {
+	a := store.Activity{
+		ID: store.NewID(), Ticket: t.Number, Type: store.TypeStatusChange, Medium: store.MediumInternal, CreatedAt: w.now,
+		Author: store.Author{Kind: store.AuthorSystem},
+	}
+	if agent != nil {
+		a.CreatedBy = agent.ID
+		a.Author = store.Author{Kind: store.AuthorAgent, ID: agent.ID, Name: agent.Name}
+	}
+	a.Changes = changes
+	return a
+}
+
+// apply changes the fields of a ticket that need nothing but the desk.
+func (w *work) apply(t *store.Ticket, p TicketPatch) ([]store.Change, error) {
+	var changes []store.Change
+	note := func(field, from, to string) {
+		if from != to {
+			changes = append(changes, store.Change{Field: field, From: from, To: to})
+		}
+	}
+	before := *t
+	set(&t.Subject, p.Subject)
+	set(&t.ChannelID, p.ChannelID)
+	set(&t.OwnerID, p.OwnerID)
+	set(&t.ResponsibleID, p.ResponsibleID)
+	set(&t.MarkerID, p.MarkerID)
+	if p.Priority != nil {
+		t.Priority = *p.Priority
+	}
+	if p.Tags != nil {
+		t.Tags = cleanTags(*p.Tags)
+	}
+	if p.StatusID != nil && w.desk.Status(*p.StatusID) == nil {
+		return nil, store.Invalid("status_id", "there is no such status")
+	}
+	if before.ChannelID != t.ChannelID {
+		w.dropUnseen(t, p)
+	}
+	if err := w.check(t); err != nil {
+		return nil, err
+	}
+	note("subject", before.Subject, t.Subject)
+	note("channel", w.channelName(before.ChannelID), w.channelName(t.ChannelID))
+	if p.StatusID != nil {
+		changes = append(changes, setStatus(w.desk, t, *p.StatusID, w.now)...)
+	}
+	note("owner", w.agentName(before.OwnerID), w.agentName(t.OwnerID))
+	note("responsible", w.agentName(before.ResponsibleID), w.agentName(t.ResponsibleID))
+	note("marker", before.MarkerID, t.MarkerID)
+	note("priority", string(before.Priority), string(t.Priority))
+	note("tags", strings.Join(before.Tags, ", "), strings.Join(t.Tags, ", "))
+	if len(changes) > 0 {
+		t.Version++
+	}
+	return changes, nil
+}
+
+func set(field *string, to *string) {
+	if to != nil {
+		*field = *to
+	}
+}
+
+func cleanTags(tags []string) []string {
+	var list []string
+	for _, tag := range tags {
+		if tag = message.CleanLine(tag); tag != "" && !slices.Contains(list, tag) {
+			list = append(list, tag)
+		}
+	}
+	return list
+}
+
+// dropUnseen takes away the owner and the responsible who don't see the channel
+// that a ticket moves to, unless the same step names them.
+func (w *work) dropUnseen(t *store.Ticket, p TicketPatch) {
+	if p.OwnerID == nil && t.OwnerID != "" && !w.desk.Sees(t.OwnerID, t.ChannelID) {
+		t.OwnerID = ""
+	}
+	if p.ResponsibleID == nil && t.ResponsibleID != "" && !w.desk.Sees(t.ResponsibleID, t.ChannelID) {
+		t.ResponsibleID = ""
+	}
+}
+
+// check says whether a ticket's fields can stand together.
+func (w *work) check(t *store.Ticket) error {
+	channel := w.desk.Channel(t.ChannelID)
+	if channel == nil || !channel.Active {
+		return store.Invalid("channel_id", "there is no such active channel")
+	}
+	if w.desk.Status(t.StatusID) == nil {
+		return store.Invalid("status_id", "there is no such status")
+	}
+	switch t.Priority {
+	case "":
+		t.Priority = store.PriorityNormal
+	case store.PriorityLow, store.PriorityNormal, store.PriorityHigh, store.PriorityUrgent:
+	default:
+		return store.Invalid("priority", "must be low, normal, high or urgent")
+	}
+	for _, role := range []struct{ field, id string }{{"owner_id", t.OwnerID}, {"responsible_id", t.ResponsibleID}} {
+		if role.id == "" {
+			continue
+		}
+		agent := w.desk.Agent(role.id)
+		if agent == nil || !agent.Active {
+			return store.Invalid(role.field, "there is no such active agent")
+		}
+		if !w.desk.Sees(role.id, t.ChannelID) {
+			return store.Invalid(role.field, "%s does not see the channel %s", agent.Name, channel.Name)
+		}
+	}
+	return nil
+}
+
+// patchContact gives the ticket to another contact.
+func (w *work) patchContact(ctx context.Context, t *store.Ticket, p TicketPatch) ([]store.Change, error) {
+	if p.ContactID == nil || *p.ContactID == t.ContactID {
+		return nil, nil
+	}
+	if t.Kind == store.KindInternal {
+		return nil, store.Invalid("contact_id", "an internal ticket has no contact")
+	}
+	next := store.Contact{}
+	if *p.ContactID != "" {
+		var err error
+		if next, err = w.tx.Contact(ctx, *p.ContactID); err != nil {
+			if store.IsNotFound(err) {
+				return nil, store.Invalid("contact_id", "there is no such contact")
+			}
+			return nil, err
+		}
+	}
+	was, err := w.tx.Contact(ctx, t.ContactID)
+	if err != nil && !store.IsNotFound(err) {
+		return nil, err
+	}
+	t.ContactID, t.CompanyID = next.ID, next.CompanyID
+	t.Version++
+	return []store.Change{{Field: "contact", From: was.Name, To: next.Name}}, nil
+}
+
+func (w *work) channelName(id string) string {
+	if c := w.desk.Channel(id); c != nil {
+		return c.Name
+	}
+	return ""
+}
+
+func (w *work) agentName(id string) string {
+	if a := w.desk.Agent(id); a != nil {
+		return a.Name
+	}
+	return ""
+}
+
+// assigned gives the agents who became owner or responsible.
+func assigned(before, after store.Ticket) []string {
+	var list []string
+	if after.OwnerID != before.OwnerID {
+		list = append(list, after.OwnerID)
+	}
+	if after.ResponsibleID != before.ResponsibleID {
+		list = append(list, after.ResponsibleID)
+	}
+	return list
+}
+
+// TakeOwnership makes the agent the owner of a ticket that he sees.
+func (s *Service) TakeOwnership(ctx context.Context, agent *store.Agent, number int64) (store.Ticket, error) {
+	return s.PatchTicket(ctx, agent, number, TicketPatch{OwnerID: &agent.ID})
+}
+
+// Merge puts a ticket into another: mail and agents that name the first are
+// led to the second. Both must be seen by the agent. Errors: not_found,
+// invalid, conflict where one of them is internal and the other has a contact.
+func (s *Service) Merge(ctx context.Context, agent *store.Agent, number, into int64) (store.Ticket, error) {
+	var merged store.Ticket
+	err := s.do(ctx, func(ctx context.Context, w *work) error {
+		t, err := w.visible(ctx, agent, number)
+		if err != nil {
+			return err
+		}
+		to, err := w.visible(ctx, agent, into)
+		if store.IsNotFound(err) {
+			return store.Invalid("into", "there is no such ticket")
+		}
+		if err != nil {
+			return err
+		}
+		merged, err = w.merge(ctx, agent, t, to)
+		return err
+	})
+	return merged, err
+}
+
+func (w *work) merge(ctx context.Context, agent *store.Agent, t, to store.Ticket) (store.Ticket, error) {
+	if t.MergedInto != 0 {
+		return t, store.Errorf(store.CodeConflict, "%s went into %s already", w.s.Reference(t.Number), w.s.Reference(t.MergedInto))
+	}
+	root, err := w.s.followed(ctx, w.tx, to.Number)
+	if err != nil {
+		return t, err
+	}
+	if root.Number == t.Number {
+		return t, store.Invalid("into", "a ticket can't go into itself")
+	}
+	if (t.Kind == store.KindInternal) != (root.Kind == store.KindInternal) && t.ContactID+root.ContactID != "" {
+		return t, store.Errorf(store.CodeConflict, "an internal ticket can't be merged with one that has a contact")
+	}
+	t.MergedInto, t.SuggestedTicket = root.Number, 0
+	t.Version++
+	if t.ClosedAt.IsZero() {
+		t.ClosedAt = w.now
+	}
+	if err := w.shareParticipants(ctx, t.Number, root.Number); err != nil {
+		return t, err
+	}
+	note := fmt.Sprintf("%s went into %s", w.s.Reference(t.Number), w.s.Reference(root.Number))
+	for _, side := range []*store.Ticket{&t, &root} {
+		a := w.statusChange(*side, agent, []store.Change{{Field: "merged_into", From: w.s.Reference(t.Number), To: w.s.Reference(root.Number)}})
+		a.Comment = note
+		if err := w.history(ctx, side, &a); err != nil {
+			return t, err
+		}
+	}
+	return t, nil
+}
+
+// shareParticipants lets those who may write into a ticket write into the one
+// that it went into.
+func (w *work) shareParticipants(ctx context.Context, from, to int64) error {
+	list, err := w.tx.Participants(ctx, from)
+	if err != nil || len(list) == 0 {
+		return err
+	}
+	for i := range list {
+		list[i].Ticket, list[i].Active = to, false
+	}
+	return w.tx.AddParticipants(ctx, list)
+}

@@ -1,0 +1,80 @@
+package threading
+
+import (
+	"context"
+
+	"ticketgate/store"
+)
+
+// Rechecked is told of a mail whose verdict was error what a later look-up
+// said: in holds the stored mail with its new Auth. The verdict is kept on the
+// activity, and what was withheld is done; a mail that waited in the
+// quarantine for an aligned pass is released by one. While DNS still fails
+// the next look-up is put down, until there have been five.
+func (s *Service) Rechecked(ctx context.Context, r store.Recheck, in Incoming) error {
+	if in.Auth.Verdict == store.AuthError {
+		return s.recheckAgain(ctx, r)
+	}
+	m, err := s.stage(ctx, in)
+	if err != nil {
+		return err
+	}
+	_, err = s.file(ctx, m, func(f *filing, ctx context.Context) error {
+		if err := f.tx.DeleteRecheck(ctx, r.ID); err != nil {
+			return err
+		}
+		a, err := f.tx.Activity(ctx, r.ID)
+		if store.IsNotFound(err) {
+			return f.recheckQuarantined(ctx, r.ID)
+		}
+		if err != nil {
+			return err
+		}
+		return f.recheckActivity(ctx, a)
+	})
+	return err
+}
+
+func (s *Service) recheckAgain(ctx context.Context, r store.Recheck) error {
+	return s.do(ctx, func(ctx context.Context, w *work) error {
+		r.Attempt++
+		if r.Attempt >= len(recheckDelays) {
+			return w.tx.DeleteRecheck(ctx, r.ID)
+		}
+		r.DueAt = w.now.Add(recheckDelays[r.Attempt])
+		return w.tx.PutRecheck(ctx, r)
+	})
+}
+
+func (f *filing) recheckActivity(ctx context.Context, a store.Activity) error {
+	withheld := a.Withheld
+	auth := f.Auth
+	a.Auth, a.Withheld, a.Trace = &auth, false, f.Trace
+	t, err := f.s.followed(ctx, f.tx, a.Ticket)
+	if err != nil {
+		return err
+	}
+	if withheld && !f.senderFacts().Weak {
+		if channel := f.desk.Channel(t.ChannelID); channel != nil {
+			a.Changes = append(a.Changes, receive(f.desk, channel, &t)...)
+		}
+		if err := f.tx.UpdateTicket(ctx, t); err != nil {
+			return err
+		}
+	}
+	return f.tx.UpdateActivity(ctx, a)
+}
+
+func (f *filing) recheckQuarantined(ctx context.Context, id string) error {
+	q, err := f.tx.Quarantined(ctx, id)
+	if store.IsNotFound(err) {
+		return nil // an admin was faster
+	}
+	if err != nil {
+		return err
+	}
+	if q.Reason == "dkim" && f.AlignedDKIM {
+		return f.release(ctx, id)
+	}
+	return nil
+}

@@ -1,0 +1,184 @@
+// Package threading decides what a message, an answer, a call or a change does
+// to a ticket, and writes it down: which ticket a mail belongs to, whose it
+// is, who is told, what goes out. It sends nothing itself: what is to go out
+// becomes rows of the ledger, in the same transaction.
+package threading
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"time"
+
+	"ticketgate/store"
+	"ticketgate/threading/message"
+)
+
+// Options are what a Service is made of.
+type Options struct {
+	DB        *store.DB
+	Secrets   []string // the first signs tokens, all verify
+	Keys      []string // ticket keys: the first writes, all are read; default T
+	Hostname  string
+	PublicURL string // of links in mails
+	Now       func() time.Time
+	Log       *slog.Logger
+	// Queued is told of ledger rows after the commit that wrote them. It must
+	// return soon; what it fails to queue is found by the reconciler.
+	Queued func(ctx context.Context, due []store.Due)
+	// AcksPerHour bounds acknowledgements to everybody together; default 500.
+	AcksPerHour int
+}
+
+// Service is the one writer of tickets. It keeps no state but its options and
+// is safe for concurrent use, also by many nodes on one store.
+type Service struct {
+	db     *store.DB
+	tokens *Tokens
+	keys   Keys
+	opt    Options
+	log    *slog.Logger
+	now    func() time.Time
+}
+
+// New makes a Service.
+func New(opt Options) (*Service, error) {
+	if opt.DB == nil {
+		return nil, errors.New("threading needs a store")
+	}
+	tokens, err := NewTokens(opt.Secrets)
+	if err != nil {
+		return nil, err
+	}
+	if len(opt.Keys) == 0 {
+		opt.Keys = []string{"T"}
+	}
+	if opt.Now == nil {
+		opt.Now = time.Now
+	}
+	if opt.Log == nil {
+		opt.Log = slog.New(slog.DiscardHandler)
+	}
+	if opt.AcksPerHour == 0 {
+		opt.AcksPerHour = 500
+	}
+	s := &Service{db: opt.DB, tokens: tokens, keys: opt.Keys, opt: opt, log: opt.Log}
+	s.now = func() time.Time { return opt.Now().UTC().Truncate(time.Microsecond) }
+	return s, nil
+}
+
+// Reference gives a ticket's reference, such as T#10001.
+func (s *Service) Reference(number int64) string { return s.keys.Reference(number) }
+
+// address gives the comparison key of what a person typed, or an error that
+// names the field.
+func address(field, typed string) (message.Address, error) {
+	a, err := message.ParseAddress(strings.TrimSpace(typed))
+	if err != nil {
+		return a, store.Invalid(field, "is not an e-mail address")
+	}
+	return a, nil
+}
+
+// splitExtension takes the part after the first plus off a local part.
+func splitExtension(a message.Address) (base message.Address, extension string) {
+	local, extension, ok := strings.Cut(a.Local, "+")
+	if !ok || local == "" {
+		return a, ""
+	}
+	a.Local = local
+	return a, extension
+}
+
+// account finds the mail account of an envelope recipient, and the extension
+// that stood behind a plus.
+func account(desk *store.Desk, a message.Address) (*store.MailAccount, string) {
+	if found := desk.AccountByKey(a.Key()); found != nil {
+		return found, ""
+	}
+	base, extension := splitExtension(a)
+	if extension == "" {
+		return nil, ""
+	}
+	if found := desk.AccountByKey(base.Key()); found != nil {
+		return found, extension
+	}
+	return bounceAccount(desk, base.Key()), extension
+}
+
+// bounceAccount finds the account whose bounces go to an address of their own.
+func bounceAccount(desk *store.Desk, key string) *store.MailAccount {
+	for i := range desk.Accounts {
+		bounce := desk.Accounts[i].BounceAddress
+		if bounce == "" {
+			continue
+		}
+		if a, err := message.ParseAddress(bounce); err == nil && a.Key() == key {
+			return &desk.Accounts[i]
+		}
+	}
+	return nil
+}
+
+// Known tells whether an address is an agent's or an account's: mail that
+// claims to come from it must prove so.
+func (s *Service) Known(ctx context.Context, key string) bool {
+	desk, err := s.db.Desk(ctx)
+	if err != nil {
+		return true // the careful answer while the store is out; such a mail gets 451 anyway
+	}
+	return desk.AgentByKey(key) != nil || desk.AccountByKey(key) != nil
+}
+
+// Recipient says whether mail to an envelope recipient would be taken.
+// Errors: not_found (unknown_recipient), unavailable (account_off, no_account).
+func (s *Service) Recipient(ctx context.Context, recipient string) error {
+	desk, err := s.db.Desk(ctx)
+	if err != nil {
+		return err
+	}
+	_, _, err = s.recipient(desk, recipient)
+	return err
+}
+
+func (s *Service) recipient(desk *store.Desk, recipient string) (*store.MailAccount, string, error) {
+	if len(desk.Accounts) == 0 {
+		return nil, "", &store.Error{Code: store.CodeUnavailable, Reason: store.ReasonNoAccount, Message: "the desk has no mail account yet"}
+	}
+	unknown := &store.Error{Code: store.CodeNotFound, Reason: store.ReasonUnknownRecipient, Message: "no mail account has this address"}
+	if strings.EqualFold(recipient, "postmaster") { // RFC 5321, 4.5.1
+		recipient += "@" + s.opt.Hostname
+	}
+	a, err := message.ParseAddress(recipient)
+	if err != nil {
+		return nil, "", unknown
+	}
+	found, extension := account(desk, a)
+	switch {
+	case found == nil && domainOfNobody(desk, a):
+		unknown.Reason = store.ReasonUnknownDomain
+		return nil, "", unknown
+	case found == nil:
+		return nil, "", unknown
+	case !found.Active:
+		return nil, "", &store.Error{Code: store.CodeUnavailable, Reason: store.ReasonAccountOff, Message: "the mail account is switched off"}
+	}
+	return found, extension, nil
+}
+
+// domainOfNobody tells whether no account has an address in a's domain.
+func domainOfNobody(desk *store.Desk, a message.Address) bool {
+	domain := message.DomainKey(a.Domain)
+	for i := range desk.Accounts {
+		if _, d, _ := strings.Cut(desk.Accounts[i].Key, "@"); d == domain {
+			return false
+		}
+		for _, alias := range desk.Accounts[i].AliasKeys {
+			if _, d, _ := strings.Cut(alias, "@"); d == domain {
+				return false
+			}
+		}
+	}
+	return true
+}

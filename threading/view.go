@@ -1,0 +1,95 @@
+package threading
+
+import (
+	"context"
+	"time"
+
+	"ticketgate/store"
+)
+
+// TicketView is a ticket with what belongs to it, as an agent sees it.
+type TicketView struct {
+	store.Ticket
+	Reference    string
+	Status       *store.Status
+	Contact      *store.Contact // nil: none
+	Company      *store.Company
+	Links        []store.Link
+	Participants []store.Participant
+	Held         []Held
+}
+
+// Held is a stranger's mail that waits for the ticket.
+type Held struct {
+	Ticket    int64     `json:"ticket"`
+	From      string    `json:"from"`
+	Subject   string    `json:"subject"`
+	CreatedAt time.Time `json:"created_at"`
+}
+
+// Ticket reads a ticket that the agent sees. Error: not_found.
+func (s *Service) Ticket(ctx context.Context, agent *store.Agent, number int64) (TicketView, error) {
+	var view TicketView
+	err := s.db.View(ctx, func(ctx context.Context, tx *store.Tx) error {
+		w, err := s.newWork(ctx, tx)
+		if err != nil {
+			return err
+		}
+		t, err := w.visible(ctx, agent, number)
+		if err != nil {
+			return err
+		}
+		view, err = w.view(ctx, t)
+		return err
+	})
+	return view, err
+}
+
+func (w *work) view(ctx context.Context, t store.Ticket) (TicketView, error) {
+	v := TicketView{Ticket: t, Reference: w.s.Reference(t.Number), Status: w.desk.Status(t.StatusID)}
+	if t.ContactID != "" {
+		c, err := w.tx.Contact(ctx, t.ContactID)
+		if err != nil && !store.IsNotFound(err) {
+			return v, err
+		}
+		if err == nil {
+			v.Contact = &c
+		}
+	}
+	if t.CompanyID != "" {
+		c, err := w.tx.Company(ctx, t.CompanyID)
+		if err != nil && !store.IsNotFound(err) {
+			return v, err
+		}
+		if err == nil {
+			v.Company = &c
+		}
+	}
+	var err error
+	if v.Links, err = w.tx.Links(ctx, t.Number); err != nil {
+		return v, err
+	}
+	if v.Participants, err = w.tx.Participants(ctx, t.Number); err != nil {
+		return v, err
+	}
+	return v, w.viewHeld(ctx, &v)
+}
+
+func (w *work) viewHeld(ctx context.Context, v *TicketView) error {
+	list, err := w.held(ctx, v.Number)
+	if err != nil {
+		return err
+	}
+	for _, t := range list {
+		h := Held{Ticket: t.Number, Subject: t.Subject, CreatedAt: t.CreatedAt}
+		first, _, err := w.tx.Activities(ctx, t.Number, "", 1)
+		if err != nil {
+			return err
+		}
+		if len(first) > 0 {
+			h.From = first[0].Author.Address
+		}
+		v.Held = append(v.Held, h)
+	}
+	return nil
+}

@@ -1,0 +1,80 @@
+package threading
+
+import (
+	"context"
+	"time"
+
+	"ticketgate/store"
+)
+
+// work is one run of a transaction that changes tickets.
+type work struct {
+	s    *Service
+	tx   *store.Tx
+	desk *store.Desk
+	now  time.Time
+	told map[string]bool // agents who were told already: each person once
+	due  []store.Due     // ledger rows that were written
+}
+
+func (s *Service) newWork(ctx context.Context, tx *store.Tx) (*work, error) {
+	desk, err := tx.Desk(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &work{s: s, tx: tx, desk: desk, now: s.now(), told: map[string]bool{}}, nil
+}
+
+// done has the ledger rows queued once the transaction is committed.
+func (w *work) done(ctx context.Context) {
+	if w.s.opt.Queued == nil || len(w.due) == 0 {
+		return
+	}
+	due := w.due
+	w.tx.AfterCommit(func() { w.s.opt.Queued(context.WithoutCancel(ctx), due) })
+}
+
+// do runs fn as one transaction.
+func (s *Service) do(ctx context.Context, fn func(ctx context.Context, w *work) error) error {
+	return s.db.Update(ctx, func(ctx context.Context, tx *store.Tx) error {
+		w, err := s.newWork(ctx, tx)
+		if err != nil {
+			return err
+		}
+		if err := fn(ctx, w); err != nil {
+			return err
+		}
+		w.done(ctx)
+		return nil
+	})
+}
+
+// setStatus gives a ticket a status and says what changed. An empty id, and
+// the status that it has, change nothing.
+func setStatus(desk *store.Desk, t *store.Ticket, id string, now time.Time) []store.Change {
+	next := desk.Status(id)
+	if next == nil || t.StatusID == id {
+		return nil
+	}
+	from := ""
+	if was := desk.Status(t.StatusID); was != nil {
+		from = was.Name
+	}
+	t.StatusID = id
+	switch {
+	case !next.Closed:
+		t.ClosedAt = time.Time{}
+	case t.ClosedAt.IsZero():
+		t.ClosedAt = now
+	}
+	return []store.Change{{Field: "status", From: from, To: next.Name}}
+}
+
+// history writes an activity and brings its ticket up to date.
+func (w *work) history(ctx context.Context, t *store.Ticket, a *store.Activity) error {
+	if err := w.tx.InsertActivity(ctx, a); err != nil {
+		return err
+	}
+	t.Activities, t.UpdatedAt = a.Seq, w.now
+	return w.tx.UpdateTicket(ctx, *t)
+}
