@@ -1,0 +1,183 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+
+	"ticketgate/store"
+	"ticketgate/threading"
+)
+
+const activityPath = "/tickets/{number}/activities/{id}"
+
+func (a *api) registerActivities() {
+	add(a, route{id: "list-activities", method: http.MethodGet, path: "/tickets/{number}/activities", tag: tagDesk,
+		find: a.findTicket, summary: "A ticket's history, oldest first"}, a.listActivities)
+	add(a, route{id: "create-activity", method: http.MethodPost, path: "/tickets/{number}/activities", tag: tagDesk,
+		find: a.findTicket, large: true, status: http.StatusCreated,
+		summary: "Answer, note down, or record a call; outgoing by email is sent"}, a.createActivity)
+	add(a, route{id: "get-activity", method: http.MethodGet, path: activityPath, tag: tagDesk,
+		find: a.findActivity, summary: "One activity"}, a.getActivity)
+	add(a, route{id: "patch-activity", method: http.MethodPatch, path: activityPath, tag: tagDesk,
+		find: a.findActivity, summary: "Show or hide an activity in the external access"}, a.patchActivity)
+	add(a, route{id: "list-activity-deliveries", method: http.MethodGet, path: activityPath + "/deliveries", tag: tagDesk,
+		find: a.findActivity, summary: "The ledger's rows of an activity"}, a.activityDeliveries)
+}
+
+type onActivity struct {
+	onTicket
+	ID string `path:"id" doc:"the activity's id"`
+}
+
+type activityList struct {
+	onTicket
+	paging
+}
+
+func (a *api) listActivities(ctx context.Context, c *call, in *activityList) (*page[activityShape], error) {
+	return view(ctx, a.DB, func(ctx context.Context, tx *store.Tx) (*page[activityShape], error) {
+		found, next, err := tx.Activities(ctx, c.ticket.Number, in.Cursor, in.Limit)
+		if err != nil {
+			return nil, err
+		}
+		shapes, err := activityShapes(ctx, tx, found)
+		if err != nil {
+			return nil, err
+		}
+		return &page[activityShape]{Body: list[activityShape]{Items: shapes, Next: next}}, nil
+	})
+}
+
+// activityShapes fills in the files and the deliveries of activities.
+func activityShapes(ctx context.Context, tx *store.Tx, found []store.Activity) ([]activityShape, error) {
+	ids := make([]string, 0, len(found))
+	for _, v := range found {
+		ids = append(ids, v.ID)
+	}
+	files, err := tx.Attachments(ctx, ids...)
+	if err != nil {
+		return nil, err
+	}
+	states, err := tx.DeliveryStates(ctx, ids...)
+	if err != nil {
+		return nil, err
+	}
+	shapes := make([]activityShape, 0, len(found))
+	for _, v := range found {
+		shapes = append(shapes, activityOf(v, files[v.ID], states[v.ID]))
+	}
+	return shapes, nil
+}
+
+// activityShapeOf is activityShapes for one.
+func (a *api) activityShapeOf(ctx context.Context, v store.Activity) (activityShape, error) {
+	return view(ctx, a.DB, func(ctx context.Context, tx *store.Tx) (activityShape, error) {
+		shapes, err := activityShapes(ctx, tx, []store.Activity{v})
+		if err != nil {
+			return activityShape{}, err
+		}
+		return shapes[0], nil
+	})
+}
+
+func (a *api) getActivity(ctx context.Context, c *call, _ *onActivity) (*answer[activityShape], error) {
+	s, err := a.activityShapeOf(ctx, c.entry)
+	return &answer[activityShape]{Body: s}, err
+}
+
+type newActivity struct {
+	onTicket
+	Body struct {
+		Type          string      `json:"type" required:"true" enum:"outgoing,incoming,note"`
+		Medium        string      `json:"medium" enum:"email,phone,letter,web,portal,internal" doc:"default: internal for a note, email for what goes out, phone for what came in"`
+		AccountID     string      `json:"account_id" maxLength:"64"`
+		Answers       string      `json:"answers" maxLength:"64" doc:"the activity that it answers; default the customer's newest"`
+		Subject       string      `json:"subject" maxLength:"1000"`
+		Text          string      `json:"text" lines:"many"`
+		HTML          string      `json:"html" lines:"many"`
+		Attachments   []fileInput `json:"attachments" maxItems:"200"`
+		External      *bool       `json:"show_in_external_access"`
+		StatusID      *string     `json:"status_id" maxLength:"64"`
+		OwnerID       opt[string] `json:"owner_id" maxLength:"64"`
+		ResponsibleID opt[string] `json:"responsible_id" maxLength:"64"`
+		ChannelID     *string     `json:"channel_id" maxLength:"64"`
+		Priority      *string     `json:"priority" enum:"low,normal,high,urgent"`
+		recipients
+	}
+}
+
+func (a *api) createActivity(ctx context.Context, c *call, in *newActivity) (*created[activityShape], error) {
+	b := &in.Body
+	n := threading.NewActivity{
+		Type: store.ActivityType(b.Type), Medium: store.Medium(b.Medium), AccountID: b.AccountID, Answers: b.Answers,
+		Subject: b.Subject, Text: b.Text, HTML: b.HTML, To: typed(b.To), Cc: typed(b.Cc), Bcc: typed(b.Bcc), Attachments: files(b.Attachments),
+		External: b.External, StatusID: b.StatusID, OwnerID: b.OwnerID.clearable(),
+		ResponsibleID: b.ResponsibleID.clearable(), ChannelID: b.ChannelID,
+	}
+	if b.Priority != nil {
+		priority := store.Priority(*b.Priority)
+		n.Priority = &priority
+	}
+	v, err := a.Desk.AddActivity(ctx, c.agent, c.ticket.Number, n)
+	if err != nil {
+		return nil, err
+	}
+	s, err := a.activityShapeOf(ctx, v)
+	if err != nil {
+		return nil, err
+	}
+	return &created[activityShape]{Location: activityLocation(v), Body: s}, nil
+}
+
+func activityLocation(v store.Activity) string {
+	return Prefix + "/tickets/" + strconv.FormatInt(v.Ticket, 10) + "/activities/" + v.ID
+}
+
+type activityPatch struct {
+	onActivity
+	Body struct {
+		External opt[bool] `json:"show_in_external_access"`
+	}
+}
+
+// patchActivity changes what the external access shows. An internal ticket is
+// in none, whatever is set.
+func (a *api) patchActivity(ctx context.Context, c *call, in *activityPatch) (*answer[activityShape], error) {
+	show := in.Body.External
+	if show.Null {
+		return nil, invalid("show_in_external_access", "can't be cleared")
+	}
+	if show.Sent && show.Value && c.ticket.Kind == store.KindInternal {
+		return nil, newProblem(http.StatusConflict, "an internal ticket is shown to nobody outside")
+	}
+	s, err := update(ctx, a.DB, func(ctx context.Context, tx *store.Tx) (activityShape, error) {
+		v, err := tx.Activity(ctx, c.entry.ID)
+		if err != nil {
+			return activityShape{}, err
+		}
+		if show.Sent && v.External != show.Value {
+			v.External = show.Value
+			if err := tx.UpdateActivity(ctx, v); err != nil {
+				return activityShape{}, err
+			}
+		}
+		shapes, err := activityShapes(ctx, tx, []store.Activity{v})
+		if err != nil {
+			return activityShape{}, err
+		}
+		return shapes[0], nil
+	})
+	return &answer[activityShape]{Body: s}, err
+}
+
+type activityDeliveryList struct {
+	onActivity
+	paging
+}
+
+func (a *api) activityDeliveries(ctx context.Context, c *call, in *activityDeliveryList) (*page[deliveryShape], error) {
+	return a.deliveryPage(ctx, store.DeliveryFilter{
+		ActivityID: c.entry.ID, VisibleTo: c.agent.ID, Cursor: in.Cursor, Limit: in.Limit,
+	})
+}

@@ -1,0 +1,168 @@
+package api
+
+import (
+	"context"
+	"net/http"
+
+	"ticketgate/store"
+)
+
+func (a *api) registerAgents() {
+	find := a.inDesk(func(d *store.Desk, id string) bool { return d.Agent(id) != nil })
+	add(a, route{id: "list-agents", method: http.MethodGet, path: "/agents", tag: tagDesk, summary: "Agents"}, a.listAgents)
+	add(a, route{id: "create-agent", method: http.MethodPost, path: "/agents", tag: tagAdmin,
+		status: http.StatusCreated, summary: "Make an agent"}, a.createAgent)
+	add(a, route{id: "get-agent", method: http.MethodGet, path: "/agents/{id}", tag: tagDesk, find: find,
+		summary: "One agent"}, a.getAgent)
+	add(a, route{id: "patch-agent", method: http.MethodPatch, path: "/agents/{id}", tag: tagAdmin, find: find,
+		summary: "Change an agent, or switch one off"}, a.patchAgent)
+	add(a, route{id: "delete-agent", method: http.MethodDelete, path: "/agents/{id}", tag: tagAdmin, find: find,
+		summary: "Remove an agent whom nothing names"}, a.deleteAgent)
+}
+
+// agentShape is an agent as clients read one.
+type agentShape struct {
+	ID     string            `json:"id"`
+	Name   string            `json:"name"`
+	Email  string            `json:"email"`
+	Role   string            `json:"role"`
+	Active bool              `json:"active"`
+	Notify map[string]string `json:"notify" doc:"by owner, responsible, subscriber: mail or none; absent: mail"`
+}
+
+func agentOf(g store.Agent) agentShape {
+	s := agentShape{ID: g.ID, Name: g.Name, Email: g.Email, Role: g.Role, Active: g.Active, Notify: g.Notify}
+	if s.Notify == nil {
+		s.Notify = map[string]string{}
+	}
+	return s
+}
+
+// agentInput is the body of POST and PATCH.
+type agentInput struct {
+	Name   opt[string]            `json:"name" maxLength:"200"`
+	Email  opt[string]            `json:"email" maxLength:"400"`
+	Role   opt[string]            `json:"role" enum:"agent,admin" doc:"default agent"`
+	Active opt[bool]              `json:"active" doc:"default true"`
+	Notify opt[map[string]string] `json:"notify" doc:"by owner, responsible, subscriber: mail or none"`
+}
+
+func (in *agentInput) apply(g *store.Agent) []fieldError {
+	var errs []fieldError
+	in.Role.must(&g.Role, "role", &errs)
+	in.Active.must(&g.Active, "active", &errs)
+	in.Email.must(&g.Email, "email", &errs)
+	in.Name.into(&g.Name)
+	g.Email, g.Key = address("email", g.Email, &errs)
+	if g.Name == "" {
+		g.Name = g.Email
+	}
+	if in.Notify.Sent {
+		g.Notify = in.Notify.Value
+		errs = append(errs, checkNotify(g.Notify)...)
+	}
+	return errs
+}
+
+func checkNotify(notify map[string]string) []fieldError {
+	var errs []fieldError
+	for role, way := range notify {
+		switch {
+		case role != "owner" && role != "responsible" && role != "subscriber":
+			errs = append(errs, fieldError{Field: "notify", Message: "knows owner, responsible and subscriber"})
+		case way != "mail" && way != "none":
+			errs = append(errs, fieldError{Field: "notify." + role, Message: "must be mail or none"})
+		}
+	}
+	return errs
+}
+
+func (a *api) listAgents(ctx context.Context, _ *call, in *paging) (*page[agentShape], error) {
+	desk, err := a.DB.Desk(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return pageOf(newestFirst(desk.Agents), *in, func(g *store.Agent) string { return g.ID }, agentOf)
+}
+
+func (a *api) getAgent(ctx context.Context, _ *call, in *onThing) (*answer[agentShape], error) {
+	desk, err := a.DB.Desk(ctx)
+	if err != nil {
+		return nil, err
+	}
+	g := desk.Agent(in.ID)
+	if g == nil {
+		return nil, notFound()
+	}
+	return &answer[agentShape]{Body: agentOf(*g)}, nil
+}
+
+type newAgent struct {
+	Body agentInput
+}
+
+func (a *api) createAgent(ctx context.Context, _ *call, in *newAgent) (*created[agentShape], error) {
+	g := store.Agent{ID: store.NewID(), Role: store.RoleAgent, Active: true}
+	if err := refused(in.Body.apply(&g)); err != nil {
+		return nil, err
+	}
+	err := a.DB.Update(ctx, func(ctx context.Context, tx *store.Tx) error { return tx.PutAgent(ctx, g) })
+	return &created[agentShape]{Location: Prefix + "/agents/" + g.ID, Body: agentOf(g)}, err
+}
+
+type agentPatch struct {
+	onThing
+	Body agentInput
+}
+
+func (a *api) patchAgent(ctx context.Context, _ *call, in *agentPatch) (*answer[agentShape], error) {
+	s, err := update(ctx, a.DB, func(ctx context.Context, tx *store.Tx) (agentShape, error) {
+		desk, err := tx.Desk(ctx)
+		if err != nil {
+			return agentShape{}, err
+		}
+		old := desk.Agent(in.ID)
+		if old == nil {
+			return agentShape{}, notFound()
+		}
+		g := *old
+		if err := refused(in.Body.apply(&g)); err != nil {
+			return agentShape{}, err
+		}
+		if (!g.Active || g.Role != store.RoleAdmin) && lastAdmin(desk, g.ID) {
+			return agentShape{}, errLastAdmin()
+		}
+		return agentOf(g), tx.PutAgent(ctx, g)
+	})
+	return &answer[agentShape]{Body: s}, err
+}
+
+// lastAdmin tells whether nobody but this agent could change the desk.
+func lastAdmin(desk *store.Desk, id string) bool {
+	others := false
+	admin := false
+	for _, g := range desk.Agents {
+		if g.Active && g.Role == store.RoleAdmin {
+			admin = admin || g.ID == id
+			others = others || g.ID != id
+		}
+	}
+	return admin && !others
+}
+
+func errLastAdmin() error {
+	return newProblem(http.StatusConflict, "this is the only active admin").because("last_admin")
+}
+
+func (a *api) deleteAgent(ctx context.Context, _ *call, in *onThing) (*nothing, error) {
+	return a.remove(ctx, func(ctx context.Context, tx *store.Tx) error {
+		desk, err := tx.Desk(ctx)
+		if err != nil {
+			return err
+		}
+		if lastAdmin(desk, in.ID) {
+			return errLastAdmin()
+		}
+		return tx.DeleteAgent(ctx, in.ID)
+	})
+}

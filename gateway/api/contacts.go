@@ -1,0 +1,185 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	"ticketgate/store"
+)
+
+func (a *api) registerContacts() {
+	find := inStore(a, (*store.Tx).Contact)
+	add(a, route{id: "list-contacts", method: http.MethodGet, path: "/contacts", tag: tagDesk,
+		summary: "The customers' persons"}, a.listContacts)
+	add(a, route{id: "create-contact", method: http.MethodPost, path: "/contacts", tag: tagDesk,
+		status: http.StatusCreated, summary: "Make a contact"}, a.createContact)
+	add(a, route{id: "get-contact", method: http.MethodGet, path: "/contacts/{id}", tag: tagDesk, find: find,
+		summary: "One contact"}, a.getContact)
+	add(a, route{id: "patch-contact", method: http.MethodPatch, path: "/contacts/{id}", tag: tagDesk, find: find,
+		summary: "Change a contact"}, a.patchContact)
+	add(a, route{id: "delete-contact", method: http.MethodDelete, path: "/contacts/{id}", tag: tagAdmin, find: find,
+		summary: "Remove a contact that nothing names"}, a.deleteContact)
+}
+
+// contactShape is a contact as clients read one.
+type contactShape struct {
+	ID            string    `json:"id"`
+	Name          string    `json:"name"`
+	Emails        []string  `json:"emails"`
+	Phones        []string  `json:"phones"`
+	CompanyID     *string   `json:"company_id"`
+	ExternalID    *string   `json:"external_id"`
+	Provisional   bool      `json:"provisional" doc:"made from a mail, not yet looked at by a person"`
+	Undeliverable bool      `json:"undeliverable" doc:"mail to one of the addresses bounced for good"`
+	CreatedAt     time.Time `json:"created_at"`
+	UpdatedAt     time.Time `json:"updated_at"`
+}
+
+func contactOf(c store.Contact) contactShape {
+	s := contactShape{
+		ID: c.ID, Name: c.Name, Emails: make([]string, 0, len(c.Emails)), Phones: some(c.Phones),
+		CompanyID: orNull(c.CompanyID), ExternalID: orNull(c.ExternalID), Provisional: c.Provisional,
+		CreatedAt: c.CreatedAt.UTC(), UpdatedAt: c.UpdatedAt.UTC(),
+	}
+	for _, e := range c.Emails {
+		s.Emails = append(s.Emails, e.Address)
+		s.Undeliverable = s.Undeliverable || e.Undeliverable
+	}
+	return s
+}
+
+// contactPatchInput is the body of POST and PATCH.
+type contactPatchInput struct {
+	Name          opt[string]   `json:"name" maxLength:"200"`
+	Emails        opt[[]string] `json:"emails" maxItems:"100" doc:"the first one is written to"`
+	Phones        opt[[]string] `json:"phones" maxItems:"100"`
+	CompanyID     opt[string]   `json:"company_id" maxLength:"64"`
+	ExternalID    opt[string]   `json:"external_id" maxLength:"200"`
+	Provisional   opt[bool]     `json:"provisional"`
+	Undeliverable opt[bool]     `json:"undeliverable"`
+}
+
+// apply changes a contact and says which fields it can't take.
+func (in *contactPatchInput) apply(ctx context.Context, tx *store.Tx, c *store.Contact) ([]fieldError, error) {
+	var errs []fieldError
+	in.Name.into(&c.Name)
+	in.Phones.into(&c.Phones)
+	in.ExternalID.into(&c.ExternalID)
+	in.Provisional.into(&c.Provisional)
+	if in.Emails.Sent {
+		c.Emails = emails(in.Emails.Value, c.Emails, &errs)
+	}
+	if in.Undeliverable.Sent {
+		for i := range c.Emails {
+			c.Emails[i].Undeliverable = in.Undeliverable.Value
+		}
+	}
+	if c.Name == "" && len(c.Emails) > 0 {
+		c.Name = c.Emails[0].Address
+	}
+	if c.Name == "" {
+		errs = append(errs, fieldError{Field: "name", Message: "a contact needs a name or an address"})
+	}
+	if !in.CompanyID.Sent {
+		return errs, nil
+	}
+	c.CompanyID = in.CompanyID.Value
+	if c.CompanyID == "" {
+		return errs, nil
+	}
+	_, err := tx.Company(ctx, c.CompanyID)
+	if store.IsNotFound(err) {
+		return append(errs, fieldError{Field: "company_id", Message: "there is no such company"}), nil
+	}
+	return errs, err
+}
+
+// emails reads addresses; one that was there keeps what is known of it, one
+// that stands twice counts once.
+func emails(typed []string, old []store.ContactEmail, errs *[]fieldError) []store.ContactEmail {
+	list := make([]store.ContactEmail, 0, len(typed))
+	byKey := func(key string) func(store.ContactEmail) bool {
+		return func(e store.ContactEmail) bool { return e.Key == key }
+	}
+	for i, text := range typed {
+		plain, key := address("emails["+strconv.Itoa(i)+"]", text, errs)
+		if key == "" || slices.ContainsFunc(list, byKey(key)) {
+			continue
+		}
+		e := store.ContactEmail{Address: plain, Key: key}
+		if at := slices.IndexFunc(old, byKey(key)); at >= 0 {
+			e.Undeliverable = old[at].Undeliverable
+		}
+		list = append(list, e)
+	}
+	return list
+}
+
+type contactQuery struct {
+	paging
+	Query      string `query:"q" maxLength:"200" doc:"a part of name, address, phone or external id"`
+	CompanyID  string `query:"company_id" maxLength:"64"`
+	ExternalID string `query:"external_id" maxLength:"200"`
+}
+
+func (a *api) listContacts(ctx context.Context, _ *call, in *contactQuery) (*page[contactShape], error) {
+	return view(ctx, a.DB, func(ctx context.Context, tx *store.Tx) (*page[contactShape], error) {
+		found, next, err := tx.Contacts(ctx, store.ContactFilter{
+			Query: in.Query, CompanyID: in.CompanyID, ExternalID: in.ExternalID, Cursor: in.Cursor, Limit: in.Limit,
+		})
+		return mapped(found, next, contactOf), err
+	})
+}
+
+func (a *api) getContact(ctx context.Context, _ *call, in *onThing) (*answer[contactShape], error) {
+	c, err := view(ctx, a.DB, func(ctx context.Context, tx *store.Tx) (store.Contact, error) { return tx.Contact(ctx, in.ID) })
+	return &answer[contactShape]{Body: contactOf(c)}, err
+}
+
+type newContactInput struct {
+	Body contactPatchInput
+}
+
+func (a *api) createContact(ctx context.Context, _ *call, in *newContactInput) (*created[contactShape], error) {
+	c, err := a.putContact(ctx, &in.Body, func(context.Context, *store.Tx) (store.Contact, error) {
+		return store.Contact{ID: store.NewID(), CreatedAt: a.Now()}, nil
+	})
+	return &created[contactShape]{Location: Prefix + "/contacts/" + c.ID, Body: contactOf(c)}, err
+}
+
+type contactPatch struct {
+	onThing
+	Body contactPatchInput
+}
+
+func (a *api) patchContact(ctx context.Context, _ *call, in *contactPatch) (*answer[contactShape], error) {
+	c, err := a.putContact(ctx, &in.Body, func(ctx context.Context, tx *store.Tx) (store.Contact, error) {
+		return tx.Contact(ctx, in.ID)
+	})
+	return &answer[contactShape]{Body: contactOf(c)}, err
+}
+
+func (a *api) putContact(ctx context.Context, in *contactPatchInput, start func(context.Context, *store.Tx) (store.Contact, error)) (store.Contact, error) {
+	return update(ctx, a.DB, func(ctx context.Context, tx *store.Tx) (store.Contact, error) {
+		c, err := start(ctx, tx)
+		if err != nil {
+			return c, err
+		}
+		errs, err := in.apply(ctx, tx, &c)
+		if err != nil {
+			return c, err
+		}
+		if err := refused(errs); err != nil {
+			return c, err
+		}
+		c.UpdatedAt = a.Now()
+		return c, tx.PutContact(ctx, c)
+	})
+}
+
+func (a *api) deleteContact(ctx context.Context, _ *call, in *onThing) (*nothing, error) {
+	return a.remove(ctx, func(ctx context.Context, tx *store.Tx) error { return tx.DeleteContact(ctx, in.ID) })
+}

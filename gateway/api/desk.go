@@ -1,0 +1,30 @@
+package api
+
+import (
+	"context"
+
+	"ticketgate/store"
+	"ticketgate/threading"
+)
+
+// desk is what the API asks of threading: the one writer of tickets. Each call
+// answers not_found for what the agent may not see.
+type desk interface {
+	tickets
+	suggestions
+	Reference(number int64) string
+}
+
+type tickets interface {
+	Ticket(ctx context.Context, agent *store.Agent, number int64) (threading.TicketView, error)
+	CreateTicket(ctx context.Context, agent *store.Agent, n threading.NewTicket) (store.Ticket, error)
+	PatchTicket(ctx context.Context, agent *store.Agent, number int64, p threading.TicketPatch) (store.Ticket, error)
+	AddActivity(ctx context.Context, agent *store.Agent, number int64, n threading.NewActivity) (store.Activity, error)
+}
+
+type suggestions interface {
+	Merge(ctx context.Context, agent *store.Agent, number, into int64) (store.Ticket, error)
+	TakeOwnership(ctx context.Context, agent *store.Agent, number int64) (store.Ticket, error)
+	Confirm(ctx context.Context, agent *store.Agent, number int64, remember string) (store.Ticket, error)
+	Dismiss(ctx context.Context, agent *store.Agent, number int64) (store.Ticket, error)
+}

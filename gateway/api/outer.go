@@ -1,0 +1,178 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"runtime/debug"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"ticketgate/store"
+)
+
+type requestKey struct{}
+
+// request is what the log and the metrics want to know of one.
+type request struct {
+	id        string
+	operation string
+}
+
+// requestID gives the log's name of the request that ctx belongs to.
+func requestID(ctx context.Context) string {
+	if r, ok := ctx.Value(requestKey{}).(*request); ok {
+		return r.id
+	}
+	return ""
+}
+
+// outer wraps what every request gets: an id, the headers that keep an answer
+// from being taken for a page or kept by a proxy, the log line, the time, and
+// an answer when the handler panics.
+func (a *api) outer(mux *http.ServeMux) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		info := &request{id: store.NewID(), operation: a.operation(mux, r)}
+		r = r.WithContext(context.WithValue(r.Context(), requestKey{}, info))
+		rec := &recorder{ResponseWriter: w}
+		header := rec.Header()
+		header.Set("X-Request-Id", info.id)
+		header.Set("X-Content-Type-Options", "nosniff")
+		header.Set("Cache-Control", "no-store")
+		header.Set("Referrer-Policy", "no-referrer")
+		start := time.Now()
+		defer a.finish(rec, r, info, start)
+		mux.ServeHTTP(rec, r)
+	})
+}
+
+// finish logs and counts a request, also one that panicked.
+func (a *api) finish(rec *recorder, r *http.Request, info *request, start time.Time) {
+	failure := recover()
+	if err, ok := failure.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+		panic(failure)
+	}
+	if failure != nil {
+		a.Log.ErrorContext(r.Context(), "request panicked", "request_id", info.id, "operation", info.operation,
+			"panic", failure, "stack", string(debug.Stack()))
+		if rec.status == 0 {
+			a.write(rec, r, internal())
+		}
+	}
+	took := time.Since(start)
+	a.observe(info.operation, rec.code(), took)
+	a.Log.DebugContext(r.Context(), "request", "request_id", info.id, "operation", info.operation,
+		"method", r.Method, "status", rec.code(), "took", took)
+}
+
+// write answers with a problem outside of any operation.
+func (a *api) write(w http.ResponseWriter, r *http.Request, p *problem) {
+	p.RequestID = requestID(r.Context())
+	for name, values := range p.header {
+		w.Header()[name] = values
+	}
+	w.Header().Set("Content-Type", problemType)
+	w.WriteHeader(p.Status)
+	if r.Method != http.MethodHead {
+		_ = json.NewEncoder(w).Encode(p) // a client that is gone needs no answer
+	}
+}
+
+// recorder remembers the status that was written.
+type recorder struct {
+	http.ResponseWriter
+	status int
+}
+
+func (r *recorder) WriteHeader(status int) {
+	if r.status == 0 {
+		r.status = status
+	}
+	r.ResponseWriter.WriteHeader(status)
+}
+
+func (r *recorder) Write(b []byte) (int, error) {
+	if r.status == 0 {
+		r.status = http.StatusOK
+	}
+	return r.ResponseWriter.Write(b)
+}
+
+// Unwrap lets http.ResponseController through to deadlines.
+func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
+
+func (r *recorder) code() int {
+	if r.status == 0 {
+		return http.StatusOK
+	}
+	return r.status
+}
+
+// operation names the operation that a request goes to, or "none".
+func (a *api) operation(mux *http.ServeMux, r *http.Request) string {
+	_, pattern := mux.Handler(r)
+	method, path, ok := strings.Cut(pattern, " ")
+	if !ok {
+		return "none"
+	}
+	at := slices.IndexFunc(a.routes, func(o route) bool { return o.method == method && Prefix+o.path == path })
+	if at < 0 {
+		return "description"
+	}
+	return a.routes[at].id
+}
+
+// elsewhere answers for paths that there are not, and for methods that a path
+// does not have.
+func (a *api) elsewhere(mux *http.ServeMux) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		var allow []string
+		for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPatch, http.MethodDelete} {
+			probe := r.Clone(r.Context())
+			probe.Method = method
+			if _, pattern := mux.Handler(probe); strings.HasPrefix(pattern, method+" ") {
+				allow = append(allow, method)
+			}
+		}
+		if len(allow) == 0 {
+			a.write(w, r, notFound())
+			return
+		}
+		p := newProblem(http.StatusMethodNotAllowed, "the path does not have this method")
+		p.header = http.Header{"Allow": {strings.Join(allow, ", ")}}
+		a.write(w, r, p)
+	}
+}
+
+// measure makes the metric of the API, or takes the one that another handler
+// of the same process registered.
+func (a *api) measure() error {
+	if a.Metrics == nil {
+		return nil
+	}
+	latency := prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name:    "ticketgate_http_request_duration_seconds",
+		Help:    "Time to answer a request of the API.",
+		Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
+	}, []string{"operation", "code"})
+	err := a.Metrics.Register(latency)
+	if known, ok := errors.AsType[prometheus.AlreadyRegisteredError](err); ok {
+		if latency, ok = known.ExistingCollector.(*prometheus.HistogramVec); ok {
+			err = nil
+		}
+	}
+	a.latency = latency
+	return err
+}
+
+// observe counts a request under its class of code: 2xx, 4xx, 5xx.
+func (a *api) observe(operation string, code int, took time.Duration) {
+	if a.latency != nil {
+		a.latency.WithLabelValues(operation, strconv.Itoa(code/100)+"xx").Observe(took.Seconds())
+	}
+}

@@ -1,0 +1,106 @@
+package api
+
+import (
+	"context"
+	"strconv"
+
+	"ticketgate/store"
+)
+
+// seen asks for a ticket as the caller sees it: one in a channel that he is
+// not subscribed to is not there.
+func seen(ctx context.Context, tx *store.Tx, c *call, number int64) (store.Ticket, error) {
+	t, err := tx.Ticket(ctx, number)
+	if err != nil {
+		return t, err
+	}
+	desk, err := tx.Desk(ctx)
+	if err != nil {
+		return t, err
+	}
+	if !c.admin() && !desk.Sees(c.agent.ID, t.ChannelID) {
+		return store.Ticket{}, notFound()
+	}
+	return t, nil
+}
+
+// findTicket is the 404 of paths below a ticket.
+func (a *api) findTicket(ctx context.Context, c *call) error {
+	return a.DB.View(ctx, func(ctx context.Context, tx *store.Tx) error {
+		return c.findTicket(ctx, tx)
+	})
+}
+
+func (c *call) findTicket(ctx context.Context, tx *store.Tx) error {
+	number, err := strconv.ParseInt(c.param("number"), 10, 64)
+	if err != nil || number <= 0 || strconv.FormatInt(number, 10) != c.param("number") {
+		return notFound()
+	}
+	c.ticket, err = seen(ctx, tx, c, number)
+	return err
+}
+
+// findActivity is the 404 of paths below an activity. One of another ticket is
+// not there.
+func (a *api) findActivity(ctx context.Context, c *call) error {
+	return a.DB.View(ctx, func(ctx context.Context, tx *store.Tx) error {
+		if err := c.findTicket(ctx, tx); err != nil {
+			return err
+		}
+		entry, err := tx.Activity(ctx, c.param("id"))
+		if err != nil {
+			return err
+		}
+		if entry.Ticket != c.ticket.Number {
+			return notFound()
+		}
+		c.entry = entry
+		return nil
+	})
+}
+
+// inDesk makes the 404 of a thing that stands in the desk's snapshot.
+func (a *api) inDesk(has func(desk *store.Desk, id string) bool) func(context.Context, *call) error {
+	return func(ctx context.Context, c *call) error {
+		desk, err := a.DB.Desk(ctx)
+		if err != nil {
+			return err
+		}
+		if !has(desk, c.param("id")) {
+			return notFound()
+		}
+		return nil
+	}
+}
+
+// inStore makes the 404 of a thing that is read from its table.
+func inStore[T any](a *api, read func(tx *store.Tx, ctx context.Context, id string) (T, error)) func(context.Context, *call) error {
+	return func(ctx context.Context, c *call) error {
+		return a.DB.View(ctx, func(ctx context.Context, tx *store.Tx) error {
+			_, err := read(tx, ctx, c.param("id"))
+			return err
+		})
+	}
+}
+
+// view reads one thing.
+func view[T any](ctx context.Context, db *store.DB, read func(ctx context.Context, tx *store.Tx) (T, error)) (T, error) {
+	var v T
+	err := db.View(ctx, func(ctx context.Context, tx *store.Tx) error {
+		var err error
+		v, err = read(ctx, tx)
+		return err
+	})
+	return v, err
+}
+
+// update writes one thing and gives what it came to be.
+func update[T any](ctx context.Context, db *store.DB, write func(ctx context.Context, tx *store.Tx) (T, error)) (T, error) {
+	var v T
+	err := db.Update(ctx, func(ctx context.Context, tx *store.Tx) error {
+		var err error
+		v, err = write(ctx, tx)
+		return err
+	})
+	return v, err
+}

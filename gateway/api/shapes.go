@@ -1,0 +1,237 @@
+package api
+
+import (
+	"time"
+
+	"ticketgate/store"
+)
+
+// orNull shows an id that there is none of as null.
+func orNull(id string) *string {
+	if id == "" {
+		return nil
+	}
+	return &id
+}
+
+// when shows a time in UTC, and none as null.
+func when(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	t = t.UTC()
+	return &t
+}
+
+// numberOrNull shows the number of a ticket, and none as null.
+func numberOrNull(n int64) *int64 {
+	if n == 0 {
+		return nil
+	}
+	return &n
+}
+
+// some keeps an empty list from being shown as null.
+func some[T any](items []T) []T {
+	if items == nil {
+		return []T{}
+	}
+	return items
+}
+
+// named is a thing that another one only mentions.
+type named struct {
+	ID    string `json:"id"`
+	Name  string `json:"name"`
+	Email string `json:"email,omitempty"`
+}
+
+type statusMention struct {
+	ID             string `json:"id"`
+	Name           string `json:"name"`
+	Responsibility string `json:"responsibility" doc:"us, customer or none"`
+}
+
+type participantShape struct {
+	Address string `json:"address"`
+	Name    string `json:"name"`
+	Active  bool   `json:"active" doc:"an agent chose it as a recipient, or it is the customer"`
+}
+
+type heldShape struct {
+	Ticket    int64     `json:"ticket"`
+	From      string    `json:"from"`
+	Subject   string    `json:"subject"`
+	CreatedAt time.Time `json:"created_at"`
+}
+
+type countsShape struct {
+	Activities int `json:"activities"`
+	Files      int `json:"files"`
+	Minutes    int `json:"minutes"`
+}
+
+// ticketShape is a ticket as clients read it.
+type ticketShape struct {
+	Number          int64              `json:"number"`
+	Reference       string             `json:"reference"`
+	Kind            store.TicketKind   `json:"kind"`
+	Subject         string             `json:"subject"`
+	ChannelID       string             `json:"channel_id"`
+	StatusID        string             `json:"status_id"`
+	Status          *statusMention     `json:"status"`
+	Priority        store.Priority     `json:"priority"`
+	MarkerID        *string            `json:"marker_id"`
+	Contact         *named             `json:"contact"`
+	Company         *named             `json:"company"`
+	OwnerID         *string            `json:"owner_id"`
+	ResponsibleID   *string            `json:"responsible_id"`
+	AccountID       *string            `json:"account_id"`
+	CreatedBy       *string            `json:"created_by"`
+	CreatedAt       time.Time          `json:"created_at"`
+	UpdatedAt       time.Time          `json:"updated_at"`
+	LastIncomingAt  *time.Time         `json:"last_incoming_at"`
+	LastOutgoingAt  *time.Time         `json:"last_outgoing_at"`
+	ClosedAt        *time.Time         `json:"closed_at"`
+	MergedInto      *int64             `json:"merged_into"`
+	SuggestedTicket *int64             `json:"suggested_ticket"`
+	Links           []store.Link       `json:"links"`
+	Participants    []participantShape `json:"participants"`
+	Held            []heldShape        `json:"held" doc:"mail that waits for a decision whether it belongs here"`
+	Tags            []string           `json:"tags"`
+	Counts          countsShape        `json:"counts"`
+	Version         int64              `json:"version" doc:"of what PATCH can set; the ETag"`
+}
+
+// ticketOf is the part of a ticket's shape that its own record holds.
+func (a *api) ticketOf(t store.Ticket) ticketShape {
+	return ticketShape{
+		Number: t.Number, Reference: a.Desk.Reference(t.Number), Kind: t.Kind, Subject: t.Subject,
+		ChannelID: t.ChannelID, StatusID: t.StatusID, Priority: t.Priority, MarkerID: orNull(t.MarkerID),
+		OwnerID: orNull(t.OwnerID), ResponsibleID: orNull(t.ResponsibleID), AccountID: orNull(t.AccountID),
+		CreatedBy: orNull(t.CreatedBy), CreatedAt: t.CreatedAt.UTC(), UpdatedAt: t.UpdatedAt.UTC(),
+		LastIncomingAt: when(t.LastIncomingAt), LastOutgoingAt: when(t.LastOutgoingAt), ClosedAt: when(t.ClosedAt),
+		MergedInto: numberOrNull(t.MergedInto), SuggestedTicket: numberOrNull(t.SuggestedTicket),
+		Links: []store.Link{}, Participants: []participantShape{}, Held: []heldShape{}, Tags: some(t.Tags),
+		Counts:  countsShape{Activities: t.Activities, Files: t.Files},
+		Version: t.Version,
+	}
+}
+
+func mentionStatus(s *store.Status) *statusMention {
+	if s == nil {
+		return nil
+	}
+	return &statusMention{ID: s.ID, Name: s.Name, Responsibility: s.Responsibility}
+}
+
+func mentionContact(c *store.Contact) *named {
+	if c == nil {
+		return nil
+	}
+	n := &named{ID: c.ID, Name: c.Name}
+	if len(c.Emails) > 0 {
+		n.Email = c.Emails[0].Address
+	}
+	return n
+}
+
+func mentionCompany(c *store.Company) *named {
+	if c == nil {
+		return nil
+	}
+	return &named{ID: c.ID, Name: c.Name}
+}
+
+func participants(list []store.Participant) []participantShape {
+	shapes := make([]participantShape, 0, len(list))
+	for _, p := range list {
+		shapes = append(shapes, participantShape{Address: p.Address, Name: p.Name, Active: p.Active})
+	}
+	return shapes
+}
+
+// activityShape is an activity as clients read it.
+type activityShape struct {
+	ID           string               `json:"id"`
+	Ticket       int64                `json:"ticket"`
+	CreatedBy    *string              `json:"created_by"`
+	AccountID    *string              `json:"account_id"`
+	Answers      *string              `json:"answers" doc:"the activity that it answers"`
+	Type         store.ActivityType   `json:"type"`
+	Medium       store.Medium         `json:"medium"`
+	Author       store.Author         `json:"author"`
+	From         []store.Address      `json:"from"`
+	To           []store.Address      `json:"to"`
+	Cc           []store.Address      `json:"cc"`
+	Bcc          []store.Address      `json:"bcc"`
+	ReplyTo      []store.Address      `json:"reply_to"`
+	ReplyDiffers bool                 `json:"reply_to_differs" doc:"Reply-To has another domain than From, and is not used"`
+	NameMarked   bool                 `json:"name_contains_address" doc:"the name beside the address holds another address"`
+	Subject      string               `json:"subject"`
+	Text         string               `json:"text"`
+	HTML         string               `json:"html"`
+	ReplyText    string               `json:"reply_text"`
+	MessageID    *string              `json:"message_id"`
+	CreatedAt    time.Time            `json:"created_at"`
+	Sender       *string              `json:"sender" doc:"participant, stranger or agent, of what came in"`
+	Automatic    *string              `json:"automatic" doc:"the kind of machine that wrote it"`
+	Auth         *store.Auth          `json:"auth"`
+	Match        *store.Match         `json:"match"`
+	Attachments  []store.Attachment   `json:"attachments"`
+	External     bool                 `json:"show_in_external_access"`
+	Delivery     *store.DeliveryState `json:"delivery" doc:"the worst state of its deliveries"`
+	Changes      []store.Change       `json:"changes"`
+	Comment      string               `json:"comment"`
+	Defects      []string             `json:"defects" doc:"what was wrong with the mail's form"`
+	Draft        bool                 `json:"draft"`
+	SendAt       *time.Time           `json:"send_at"`
+}
+
+func activityOf(v store.Activity, files []store.Attachment, state store.DeliveryState) activityShape {
+	s := activityShape{
+		ID: v.ID, Ticket: v.Ticket, CreatedBy: orNull(v.CreatedBy), AccountID: orNull(v.AccountID),
+		Answers: orNull(v.Answers), Type: v.Type, Medium: v.Medium, Author: v.Author,
+		From: some(v.From), To: some(v.To), Cc: some(v.Cc), Bcc: some(v.Bcc), ReplyTo: some(v.ReplyTo),
+		ReplyDiffers: v.ReplyDiffers, NameMarked: v.NameMarked, Subject: v.Subject, Text: v.Text, HTML: v.HTML,
+		ReplyText: v.ReplyText, MessageID: orNull(v.MessageID), CreatedAt: v.CreatedAt.UTC(),
+		Sender: orNull(v.Sender), Automatic: orNull(v.Automatic), Auth: v.Auth, Match: v.Match,
+		Attachments: some(files), External: v.External, Changes: some(v.Changes), Comment: v.Comment,
+		Defects: some(v.Defects),
+	}
+	if state != "" {
+		s.Delivery = &state
+	}
+	if s.Auth != nil && s.Auth.DKIM == nil {
+		auth := *s.Auth
+		auth.DKIM = []store.DKIMResult{}
+		s.Auth = &auth
+	}
+	return s
+}
+
+// deliveryShape is a row of the ledger as clients read it.
+type deliveryShape struct {
+	ID            string              `json:"id"`
+	ActivityID    string              `json:"activity_id"`
+	Ticket        int64               `json:"ticket"`
+	Kind          store.MailKind      `json:"kind"`
+	Recipient     string              `json:"recipient"`
+	State         store.DeliveryState `json:"state"`
+	Reason        string              `json:"reason"`
+	Attempts      []store.Attempt     `json:"attempts"`
+	NextAttemptAt *time.Time          `json:"next_attempt_at"`
+	MessageID     string              `json:"message_id"`
+	CreatedAt     time.Time           `json:"created_at"`
+}
+
+func deliveryOf(d store.Delivery, attempts []store.Attempt) deliveryShape {
+	s := deliveryShape{
+		ID: d.ID, ActivityID: d.ActivityID, Ticket: d.Ticket, Kind: d.Kind, Recipient: d.Recipient,
+		State: d.State, Reason: d.Reason, Attempts: some(attempts), MessageID: d.MessageID, CreatedAt: d.CreatedAt.UTC(),
+	}
+	if d.State.Waiting() {
+		s.NextAttemptAt = when(d.NextAttemptAt)
+	}
+	return s
+}

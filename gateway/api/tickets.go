@@ -1,0 +1,264 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+
+	"ticketgate/store"
+	"ticketgate/threading"
+)
+
+func (a *api) registerTickets() {
+	add(a, route{id: "list-tickets", method: http.MethodGet, path: "/tickets", tag: tagDesk,
+		summary: "Tickets that the caller may see"}, a.listTickets)
+	add(a, route{id: "create-ticket", method: http.MethodPost, path: "/tickets", tag: tagDesk, large: true,
+		status: http.StatusCreated, summary: "Make a ticket of kind email, enquiry or internal"}, a.createTicket)
+	add(a, route{id: "get-ticket", method: http.MethodGet, path: "/tickets/{number}", tag: tagDesk,
+		find: a.findTicket, summary: "One ticket"}, a.getTicket)
+	add(a, route{id: "patch-ticket", method: http.MethodPatch, path: "/tickets/{number}", tag: tagDesk,
+		find: a.findTicket, summary: "Change a ticket; If-Match guards against others' changes"}, a.patchTicket)
+}
+
+type ticketQuery struct {
+	paging
+	List      string `query:"list" enum:"my,overview" default:"overview" doc:"my: made by, owned by or given to me, or in a channel that I subscribe as standard"`
+	ChannelID string `query:"channel_id" maxLength:"64"`
+	StatusID  string `query:"status_id" maxLength:"64"`
+	Open      string `query:"open" enum:"true,false"`
+	OwnerID   string `query:"owner_id" maxLength:"64"`
+	ContactID string `query:"contact_id" maxLength:"64"`
+	CompanyID string `query:"company_id" maxLength:"64"`
+	Kind      string `query:"kind" enum:"email,enquiry,internal,form,portal"`
+	MarkerID  string `query:"marker_id" maxLength:"64"`
+	Priority  string `query:"priority" enum:"low,normal,high,urgent"`
+	Query     string `query:"q" maxLength:"500" doc:"full text over subject, text, addresses, reference and attachment names"`
+	Sort      string `query:"sort" enum:"number,-number,created_at,-created_at,updated_at,-updated_at,last_incoming_at,-last_incoming_at,priority,-priority" default:"-number"`
+}
+
+func (q *ticketQuery) filter(c *call) store.TicketFilter {
+	f := store.TicketFilter{
+		VisibleTo: c.agent.ID, List: q.List, ChannelID: q.ChannelID, StatusID: q.StatusID, OwnerID: q.OwnerID,
+		ContactID: q.ContactID, CompanyID: q.CompanyID, Kind: store.TicketKind(q.Kind), MarkerID: q.MarkerID,
+		Priority: store.Priority(q.Priority), Query: q.Query, Sort: q.Sort, Cursor: q.Cursor, Limit: q.Limit,
+	}
+	if q.Open != "" {
+		open := q.Open == "true"
+		f.Open = &open
+	}
+	return f
+}
+
+func (a *api) listTickets(ctx context.Context, c *call, in *ticketQuery) (*page[ticketShape], error) {
+	return view(ctx, a.DB, func(ctx context.Context, tx *store.Tx) (*page[ticketShape], error) {
+		found, next, err := tx.Tickets(ctx, in.filter(c))
+		if err != nil {
+			return nil, err
+		}
+		shapes, err := a.shapesOf(ctx, tx, found)
+		if err != nil {
+			return nil, err
+		}
+		return &page[ticketShape]{Body: list[ticketShape]{Items: shapes, Next: next}}, nil
+	})
+}
+
+// shapesOf fills in what the tickets of a list mention.
+func (a *api) shapesOf(ctx context.Context, tx *store.Tx, found []store.Ticket) ([]ticketShape, error) {
+	desk, err := tx.Desk(ctx)
+	if err != nil {
+		return nil, err
+	}
+	contacts := lookup[store.Contact]{read: tx.Contact, known: map[string]*store.Contact{}}
+	companies := lookup[store.Company]{read: tx.Company, known: map[string]*store.Company{}}
+	shapes := make([]ticketShape, 0, len(found))
+	for _, t := range found {
+		s := a.ticketOf(t)
+		s.Status = mentionStatus(desk.Status(t.StatusID))
+		contact, err := contacts.get(ctx, t.ContactID)
+		if err != nil {
+			return nil, err
+		}
+		company, err := companies.get(ctx, t.CompanyID)
+		if err != nil {
+			return nil, err
+		}
+		s.Contact, s.Company = mentionContact(contact), mentionCompany(company)
+		if err := fillConversation(ctx, tx, &s); err != nil {
+			return nil, err
+		}
+		shapes = append(shapes, s)
+	}
+	return shapes, nil
+}
+
+func fillConversation(ctx context.Context, tx *store.Tx, s *ticketShape) error {
+	links, err := tx.Links(ctx, s.Number)
+	if err != nil {
+		return err
+	}
+	people, err := tx.Participants(ctx, s.Number)
+	if err != nil {
+		return err
+	}
+	s.Links, s.Participants = some(links), participants(people)
+	return nil
+}
+
+// lookup reads each thing that a list mentions once.
+type lookup[T any] struct {
+	read  func(ctx context.Context, id string) (T, error)
+	known map[string]*T
+}
+
+// get gives nil for no id, and for a thing that is gone.
+func (l lookup[T]) get(ctx context.Context, id string) (*T, error) {
+	if v, ok := l.known[id]; ok || id == "" {
+		return v, nil
+	}
+	v, err := l.read(ctx, id)
+	if store.IsNotFound(err) {
+		l.known[id] = nil
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	l.known[id] = &v
+	return &v, nil
+}
+
+type contactInput struct {
+	ExternalID string `json:"external_id" maxLength:"200"`
+	Name       string `json:"name" maxLength:"200"`
+	Email      string `json:"email" maxLength:"400"`
+	Phone      string `json:"phone" maxLength:"100"`
+}
+
+type newTicket struct {
+	Body struct {
+		Kind          string        `json:"kind" required:"true" enum:"email,enquiry,internal"`
+		ChannelID     string        `json:"channel_id" maxLength:"64"`
+		AccountID     string        `json:"account_id" maxLength:"64" doc:"the mail account that it is sent from"`
+		Subject       string        `json:"subject" maxLength:"1000"`
+		Text          string        `json:"text" lines:"many"`
+		HTML          string        `json:"html" lines:"many"`
+		ContactID     string        `json:"contact_id" maxLength:"64"`
+		Contact       *contactInput `json:"contact"`
+		Medium        string        `json:"medium" enum:"phone,letter,web,email,internal"`
+		Attachments   []fileInput   `json:"attachments" maxItems:"200"`
+		Priority      string        `json:"priority" enum:"low,normal,high,urgent"`
+		MarkerID      string        `json:"marker_id" maxLength:"64"`
+		OwnerID       string        `json:"owner_id" maxLength:"64"`
+		ResponsibleID string        `json:"responsible_id" maxLength:"64"`
+		StatusID      string        `json:"status_id" maxLength:"64"`
+		Tags          []string      `json:"tags" maxItems:"50"`
+		recipients
+	}
+}
+
+type ticketAnswer struct {
+	Location string `header:"Location"`
+	ETag     string `header:"ETag"`
+	Body     ticketShape
+}
+
+func (a *api) createTicket(ctx context.Context, c *call, in *newTicket) (*ticketAnswer, error) {
+	b := &in.Body
+	n := threading.NewTicket{
+		Kind: store.TicketKind(b.Kind), ChannelID: b.ChannelID, AccountID: b.AccountID, Subject: b.Subject,
+		Text: b.Text, HTML: b.HTML, To: typed(b.To), Cc: typed(b.Cc), Bcc: typed(b.Bcc), ContactID: b.ContactID, Medium: store.Medium(b.Medium),
+		Attachments: files(b.Attachments), Priority: store.Priority(b.Priority), MarkerID: b.MarkerID,
+		OwnerID: b.OwnerID, ResponsibleID: b.ResponsibleID, StatusID: b.StatusID, Tags: b.Tags,
+	}
+	if p := b.Contact; p != nil {
+		n.Contact = &threading.NewContact{ExternalID: p.ExternalID, Name: p.Name, Email: p.Email, Phone: p.Phone}
+	}
+	t, err := a.Desk.CreateTicket(ctx, c.agent, n)
+	if err != nil {
+		return nil, err
+	}
+	out, err := a.ticketOnce(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	out.Location = Prefix + "/tickets/" + strconv.FormatInt(t.Number, 10)
+	return out, nil
+}
+
+// ticketOnce shows a ticket to the one who just made or changed it, also when
+// he will not see it again.
+func (a *api) ticketOnce(ctx context.Context, t store.Ticket) (*ticketAnswer, error) {
+	return view(ctx, a.DB, func(ctx context.Context, tx *store.Tx) (*ticketAnswer, error) {
+		shapes, err := a.shapesOf(ctx, tx, []store.Ticket{t})
+		if err != nil {
+			return nil, err
+		}
+		return &ticketAnswer{ETag: etag(t.Version), Body: shapes[0]}, nil
+	})
+}
+
+type onTicket struct {
+	Number string `path:"number" doc:"the ticket's number"`
+}
+
+func (a *api) getTicket(ctx context.Context, c *call, _ *onTicket) (*ticketAnswer, error) {
+	v, err := a.Desk.Ticket(ctx, c.agent, c.ticket.Number)
+	if err != nil {
+		return nil, err
+	}
+	s := a.ticketOf(v.Ticket)
+	s.Status, s.Contact, s.Company = mentionStatus(v.Status), mentionContact(v.Contact), mentionCompany(v.Company)
+	s.Links, s.Participants = some(v.Links), participants(v.Participants)
+	for _, h := range v.Held {
+		s.Held = append(s.Held, heldShape{Ticket: h.Ticket, From: h.From, Subject: h.Subject, CreatedAt: h.CreatedAt.UTC()})
+	}
+	return &ticketAnswer{ETag: etag(v.Version), Body: s}, nil
+}
+
+type ticketPatch struct {
+	onTicket
+	IfMatch string `header:"If-Match" maxLength:"100"`
+	Body    struct {
+		Subject       opt[string]   `json:"subject" maxLength:"1000"`
+		StatusID      opt[string]   `json:"status_id" maxLength:"64"`
+		ChannelID     opt[string]   `json:"channel_id" maxLength:"64"`
+		OwnerID       opt[string]   `json:"owner_id" maxLength:"64"`
+		ResponsibleID opt[string]   `json:"responsible_id" maxLength:"64"`
+		MarkerID      opt[string]   `json:"marker_id" maxLength:"64"`
+		ContactID     opt[string]   `json:"contact_id" maxLength:"64"`
+		Priority      opt[string]   `json:"priority" enum:"low,normal,high,urgent"`
+		Tags          opt[[]string] `json:"tags" maxItems:"50"`
+		Comment       string        `json:"comment" maxLength:"10000" lines:"many" doc:"kept with the activity that this PATCH writes"`
+	}
+}
+
+func (a *api) patchTicket(ctx context.Context, c *call, in *ticketPatch) (*ticketAnswer, error) {
+	b := &in.Body
+	var errs []fieldError
+	for field, null := range map[string]bool{"subject": b.Subject.Null, "status_id": b.StatusID.Null, "channel_id": b.ChannelID.Null} {
+		if null {
+			errs = append(errs, fieldError{Field: field, Message: "can't be cleared"})
+		}
+	}
+	if err := refused(errs); err != nil {
+		return nil, err
+	}
+	p := threading.TicketPatch{
+		Subject: b.Subject.clearable(), StatusID: b.StatusID.clearable(), ChannelID: b.ChannelID.clearable(),
+		OwnerID: b.OwnerID.clearable(), ResponsibleID: b.ResponsibleID.clearable(), MarkerID: b.MarkerID.clearable(),
+		ContactID: b.ContactID.clearable(), Tags: b.Tags.clearable(), Comment: b.Comment, IfVersion: ifMatch(in.IfMatch),
+	}
+	if b.Priority.Sent {
+		priority := store.Priority(b.Priority.Value)
+		if b.Priority.Null {
+			priority = store.PriorityNormal
+		}
+		p.Priority = &priority
+	}
+	t, err := a.Desk.PatchTicket(ctx, c.agent, c.ticket.Number, p)
+	if err != nil {
+		return nil, err
+	}
+	return a.ticketOnce(ctx, t)
+}
