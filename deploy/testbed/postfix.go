@@ -308,10 +308,18 @@ func (s *PostfixServer) Stop() {
 	if s.proc == nil {
 		s.tb.Fatal("postfix: Stop of a stopped server")
 	}
+	group := -s.proc.cmd.Process.Pid
 	if err := s.proc.stop(syscall.SIGTERM); err != nil {
 		s.tb.Fatalf("postfix: stop: %v", err)
 	}
 	s.proc = nil
+	// The master goes before its children, who hold the port with it: a start in between
+	// would not get it. Where nobody reaps orphans they stay as zombies, hence the limit.
+	for deadline := time.Now().Add(2 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		if syscall.Kill(group, 0) != nil {
+			return
+		}
+	}
 }
 
 // Start starts a stopped server again, on the same port with the same queue.

@@ -1,6 +1,7 @@
 package testbed
 
 import (
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -69,6 +70,50 @@ func TestPostfixTriesAgainOverAUnixSocket(t *testing.T) {
 		t.Errorf("after Set: %v", err)
 	}
 	in.Wait(2, 30*time.Second)
+}
+
+// TestPostfixTakesTheDocumentedLines holds the files of deploy/postfix.
+func TestPostfixTakesTheDocumentedLines(t *testing.T) {
+	server := Postfix(t, PostfixOptions{Main: settings(t, "../postfix/main.cf")})
+	service := server.Run("postconf", "-P", "ticketgate/unix/*")
+	for _, option := range settings(t, "../postfix/master.cf") {
+		name, value, _ := strings.Cut(strings.TrimPrefix(option, "-o "), "=")
+		if !strings.Contains(service, "/"+name+" = "+value+"\n") {
+			t.Errorf("the private Postfix lacks %q of master.cf:\n%s", option, service)
+		}
+	}
+	if said := server.Run("postconf", "-n"); strings.Contains(said, "warning") {
+		t.Error(said)
+	}
+
+	// Nobody answers the recipient map yet: known and unknown addresses may come again.
+	if err := send(server.Addr(), "support@tickets.example"); code(err) != 451 {
+		t.Errorf("without the recipient map: %v", err)
+	}
+	in := SMTPSink(t, SinkOptions{LMTP: true, Socket: filepath.Join(server.SocketDir(), "ticketgate-lmtp")})
+	server.Set("relay_recipient_maps=")
+	server.Stop() // a reload comes into force some time later
+	server.Start()
+	if err := send(server.Addr(), "support@tickets.example"); err != nil {
+		t.Fatal(err)
+	}
+	in.Wait(1, 30*time.Second)
+}
+
+// settings are the lines of a configuration file that hold a "=", without comments.
+func settings(t *testing.T, path string) []string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var found []string
+	for line := range strings.Lines(string(text)) {
+		if line = strings.TrimSpace(line); line != "" && line[0] != '#' && strings.Contains(line, "=") {
+			found = append(found, line)
+		}
+	}
+	return found
 }
 
 func port(addr string) string { return addr[strings.LastIndexByte(addr, ':')+1:] }
