@@ -17,43 +17,48 @@ const (
 
 // attrWriter writes the attributes of one tag, each key once.
 type attrWriter struct {
-	b    strings.Builder
-	seen []string
-	src  bool // a picture has an address
+	b    []byte
+	seen uint64 // keys that came, by their index
+	src  bool   // a picture or a link has an address
 }
+
+func (a *attrWriter) reset() { a.b, a.seen, a.src = a.b[:0], 0, false }
 
 // add writes the attribute if tag may have it and its value is harmless.
 // Values come in without character references.
-func (a *attrWriter) add(tag atom.Atom, key, val string) {
-	for _, k := range a.seen {
-		if k == key {
-			return // the first one counts, as in browsers
-		}
+func (a *attrWriter) add(tag atom.Atom, key, value []byte) {
+	kind, ok := attributes[string(key)]
+	if !ok || a.seen&(1<<kind.index) != 0 {
+		return // of two the first one counts, as in browsers
 	}
-	a.seen = append(a.seen, key)
-	switch key {
-	case "style":
+	a.seen |= 1 << kind.index
+	val := string(value)
+	switch kind.index {
+	case attrStyle:
 		if val = cleanStyle(val); val != "" {
-			a.write(key, val)
+			a.write("style", val)
 		}
-	case "href":
-		if tag == atom.A {
-			if val = linkURL(val); val != "" {
-				a.write(key, val)
-				a.src = true
-			}
+	case attrHref:
+		if tag != atom.A {
+			return
 		}
-	case "src", "data-remote-src":
+		if val = linkURL(val); val != "" {
+			a.write("href", val)
+			a.src = true
+		}
+	case attrSrc, attrRemote:
 		if tag == atom.Img && !a.src {
 			a.picture(val)
 		}
-	case "title", "alt":
-		if key == "title" || tag == atom.Img {
-			a.write(key, CleanLine(cut(val, maxAttrBytes)))
+	case attrTitle:
+		a.write("title", CleanLine(cut(val, maxAttrBytes)))
+	case attrAlt:
+		if tag == atom.Img {
+			a.write("alt", CleanLine(cut(val, maxAttrBytes)))
 		}
 	default:
-		if check := attributes[key]; check != nil && check(val) {
-			a.write(key, val)
+		if kind.check(val) {
+			a.write(kind.name, val)
 		}
 	}
 }
@@ -105,11 +110,9 @@ func (a *attrWriter) write(key, val string) {
 	if key == "src" || key == "data-remote-src" {
 		a.src = true
 	}
-	a.b.WriteByte(' ')
-	a.b.WriteString(key)
-	a.b.WriteString(`="`)
-	a.b.WriteString(escapeValue(val))
-	a.b.WriteByte('"')
+	a.b = append(append(a.b, ' '), key...)
+	a.b = append(append(a.b, `="`...), escapeValue(val)...)
+	a.b = append(a.b, '"')
 }
 
 // escapeValue escapes a value that holds no character references.
@@ -123,15 +126,15 @@ func escapeValue(s string) string {
 var valueEscaper = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", "'", "&#39;", `"`, "&#34;")
 
 // finish adds what every link has. A link or a picture that leads nowhere is
-// none: "".
-func (a *attrWriter) finish(tag atom.Atom) string {
+// none: nil.
+func (a *attrWriter) finish(tag atom.Atom) []byte {
 	if tag == atom.A {
 		if !a.src {
-			return ""
+			return nil
 		}
-		a.b.WriteString(` target="_blank" rel="noopener noreferrer"`)
+		a.b = append(a.b, ` target="_blank" rel="noopener noreferrer"`...)
 	}
-	return a.b.String()
+	return a.b
 }
 
 // trimURL takes off what browsers ignore in an address: blanks and controls at
@@ -148,7 +151,12 @@ func trimURL(s string) string {
 // in A-labels, so that a look-alike shows as what it is.
 func linkURL(s string) string {
 	s = trimURL(s)
-	if len(s) > maxURLBytes || strings.ContainsFunc(s, isHidden) {
+	plain := isPlainLine(s)
+	if plain && len(s) <= maxURLBytes && (strings.HasPrefix(s, "https://") || strings.HasPrefix(s, "http://")) &&
+		!strings.HasPrefix(s[7:], "/") && !strings.ContainsAny(s, `\ `) {
+		return s
+	}
+	if len(s) > maxURLBytes || !plain && strings.ContainsFunc(s, isHidden) {
 		return ""
 	}
 	scheme, rest, ok := strings.Cut(s, ":")
@@ -182,15 +190,45 @@ func linkURL(s string) string {
 	return u.String()
 }
 
-// attributes are the plain attributes and what their values may be. The map is
-// never written to.
-var attributes = map[string]func(string) bool{
-	"align": isWord, "valign": isWord, "dir": isWord, "lang": isWord, "nowrap": isWord, "type": isWord, "clear": isWord,
-	"width": isLength, "height": isLength, "border": isLength, "cellpadding": isLength, "cellspacing": isLength,
-	"hspace": isLength, "vspace": isLength, "colspan": isLength, "rowspan": isLength, "span": isLength,
-	"start": isLength, "value": isLength, "size": isLength,
-	"bgcolor": isColour, "color": isColour, "face": isFace,
+// attribute is what is known of a key: where it stands in attributeList, and
+// what its value may be.
+type attribute struct {
+	index uint8
+	name  string
+	check func(string) bool
 }
+
+// Keys that are handled one by one; they stand first in attributeList.
+const (
+	attrStyle = iota
+	attrHref
+	attrSrc
+	attrRemote
+	attrTitle
+	attrAlt
+)
+
+var attributeList = [...]attribute{
+	{name: "style"}, {name: "href"}, {name: "src"}, {name: "data-remote-src"}, {name: "title"}, {name: "alt"},
+	{name: "align", check: isWord}, {name: "valign", check: isWord}, {name: "dir", check: isWord},
+	{name: "lang", check: isWord}, {name: "nowrap", check: isWord}, {name: "type", check: isWord},
+	{name: "clear", check: isWord}, {name: "width", check: isLength}, {name: "height", check: isLength},
+	{name: "border", check: isLength}, {name: "cellpadding", check: isLength}, {name: "cellspacing", check: isLength},
+	{name: "hspace", check: isLength}, {name: "vspace", check: isLength}, {name: "colspan", check: isLength},
+	{name: "rowspan", check: isLength}, {name: "span", check: isLength}, {name: "start", check: isLength},
+	{name: "value", check: isLength}, {name: "size", check: isLength}, {name: "bgcolor", check: isColour},
+	{name: "color", check: isColour}, {name: "face", check: isFace},
+}
+
+// attributes is attributeList by name. It is never written to.
+var attributes = func() map[string]attribute {
+	m := make(map[string]attribute, len(attributeList))
+	for i, a := range attributeList {
+		a.index = uint8(i)
+		m[a.name] = a
+	}
+	return m
+}()
 
 func isWord(s string) bool {
 	for i := 0; i < len(s); i++ {

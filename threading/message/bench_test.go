@@ -44,3 +44,25 @@ func BenchmarkParse(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkSanitizeHTML stands beside what a bluemonday policy with the same
+// lists costs, which neither balances nor moves pictures.
+func BenchmarkSanitizeHTML(b *testing.B) {
+	m := alternativeMail(5000)
+	s := string(m[strings.Index(string(m), "<html>"):])
+	gate := secondOpinion()
+	b.Run("ours", func(b *testing.B) {
+		b.SetBytes(int64(len(s)))
+		b.ReportAllocs()
+		for b.Loop() {
+			SanitizeHTML(s)
+		}
+	})
+	b.Run("bluemonday", func(b *testing.B) {
+		b.SetBytes(int64(len(s)))
+		b.ReportAllocs()
+		for b.Loop() {
+			gate.Sanitize(s)
+		}
+	})
+}

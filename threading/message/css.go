@@ -15,26 +15,27 @@ func cleanStyle(s string) string {
 	if len(s) > maxStyleBytes || strings.ContainsAny(s, "\\@{}<>") || strings.Contains(s, "/*") {
 		return ""
 	}
-	var out strings.Builder
+	out := make([]byte, 0, len(s))
 	n := 0
 	for decl := range strings.SplitSeq(s, ";") {
 		property, value, ok := strings.Cut(decl, ":")
 		property = strings.ToLower(strings.TrimSpace(property))
-		value = strings.Join(strings.Fields(value), " ")
+		if value = strings.TrimSpace(value); strings.ContainsAny(value, "\t\r\n\f") || strings.Contains(value, "  ") {
+			value = strings.Join(strings.Fields(value), " ")
+		}
 		if !ok || !properties[property] || !isStyleValue(property, value) {
 			continue
 		}
 		if n++; n > maxStyleDecls {
 			break
 		}
-		if out.Len() > 0 {
-			out.WriteByte(';')
+		if len(out) > 0 {
+			out = append(out, ';')
 		}
-		out.WriteString(property)
-		out.WriteByte(':')
-		out.WriteString(value)
+		out = append(append(out, property...), ':')
+		out = append(out, value...)
 	}
-	return out.String()
+	return string(out)
 }
 
 // isStyleValue tells that a value is made of words, numbers, colours and

@@ -47,11 +47,10 @@ func (w *textWriter) run() {
 				w.text(string(w.z.Text()))
 			}
 		case xhtml.StartTagToken, xhtml.SelfClosingTagToken:
-			name, more := w.z.TagName()
-			w.start(atom.Lookup(name), more)
+			w.start(tagName(w.z))
 		case xhtml.EndTagToken:
-			name, _ := w.z.TagName()
-			w.end(atom.Lookup(name))
+			tag, _ := tagName(w.z)
+			w.end(tag)
 		}
 	}
 }
@@ -158,9 +157,6 @@ func (w *textWriter) attr(key string, more bool) (val string) {
 
 // text writes text with its blanks collapsed, or as it is within <pre>.
 func (w *textWriter) text(s string) {
-	if strings.IndexByte(s, '&') >= 0 {
-		s = Clean(xhtml.UnescapeString(s))
-	}
 	if w.pre > 0 {
 		for i, line := range strings.Split(newlines(s), "\n") {
 			if i > 0 {

@@ -26,9 +26,15 @@ func replyText(text string) string {
 }
 
 func splitLines(text string) []string {
+	if strings.Contains(text, "\u00a0") {
+		text = strings.ReplaceAll(text, "\u00a0", " ")
+	}
 	lines := strings.Split(text, "\n")
 	for i, l := range lines {
-		lines[i] = strings.TrimRight(strings.ReplaceAll(l, "\u00a0", " "), " \t\ufeff\u200b")
+		if n := len(l); n == 0 || l[n-1] > ' ' && l[n-1] < 0x80 {
+			continue
+		}
+		lines[i] = strings.TrimRight(l, " \t\ufeff\u200b")
 		if lines[i] == "--" && strings.HasPrefix(l, "-- ") {
 			lines[i] = "-- "
 		}
@@ -63,7 +69,7 @@ func (t *replyTrimmer) trim() {
 			i += n
 			continue
 		}
-		if t.hasText() && (t.original(i) || isDeviceLine(line, devicePhrases[:deviceSure]) && t.lines[i-1] == "") {
+		if t.hasText() && (t.original(i) || t.lines[i-1] == "" && isDeviceLine(line, devicePhrases[:deviceSure])) {
 			break
 		}
 		if t.hasText() && isSignatureMark(line) && t.signatureEnds(i) {

@@ -1,7 +1,7 @@
 package message
 
 import (
-	"html"
+	"bytes"
 	"strings"
 
 	xhtml "golang.org/x/net/html"
@@ -25,14 +25,15 @@ const maxHTMLDepth = 100
 // holds it to a second opinion.
 func SanitizeHTML(s string) string {
 	w := sanitizer{z: xhtml.NewTokenizer(strings.NewReader(Clean(s)))}
-	w.out.Grow(len(s) + len(s)/8)
+	w.out = make([]byte, 0, len(s)+len(s)/8)
 	w.run()
-	return w.out.String()
+	return string(w.out)
 }
 
 type sanitizer struct {
 	z     *xhtml.Tokenizer
-	out   strings.Builder
+	out   []byte
+	attrs attrWriter // its buffers are used again for each tag
 	stack []atom.Atom
 	paras int // open paragraphs on the stack
 
@@ -55,32 +56,68 @@ func (w *sanitizer) run() {
 		case xhtml.SelfClosingTagToken:
 			w.start(true)
 		case xhtml.EndTagToken:
-			name, _ := w.z.TagName()
-			w.end(atom.Lookup(name))
+			tag, _ := tagName(w.z)
+			w.end(tag)
 		}
 	}
 }
 
-// text writes text escaped.
-func (w *sanitizer) text(raw []byte) {
-	w.out.WriteString(escape(string(raw)))
+// tagName is the name of the tag that z stands at, 0 if HTML has no such, and
+// whether attributes may follow. It reads the raw bytes where they are plain,
+// because the tokenizer makes a copy of every name.
+func tagName(z *xhtml.Tokenizer) (tag atom.Atom, more bool) {
+	raw := z.Raw()
+	start := 1
+	if len(raw) > 1 && raw[1] == '/' {
+		start = 2
+	}
+	end := start
+	for end < len(raw) && (raw[end] >= 'a' && raw[end] <= 'z' || raw[end] >= '0' && raw[end] <= '9') {
+		end++
+	}
+	if end < len(raw) && end > start && (raw[end] == '>' || raw[end] == ' ') {
+		return atom.Lookup(raw[start:end]), raw[end] == ' '
+	}
+	name, more := z.TagName()
+	return atom.Lookup(name), more
 }
 
-// escape writes character references anew. Carriage returns go: they would be
-// read differently the second time.
-func escape(s string) string {
-	if !strings.ContainsAny(s, "&<>'\"\r\x00") {
-		return s
+// text writes text whose references the tokenizer resolved. Carriage returns
+// go: they would be read differently the second time.
+func (w *sanitizer) text(raw []byte) {
+	if bytes.IndexByte(raw, '\r') >= 0 {
+		raw = []byte(newlines(string(raw)))
 	}
-	if strings.IndexByte(s, '&') >= 0 {
-		s = Clean(html.UnescapeString(s))
+	w.out = appendEscaped(w.out, raw)
+}
+
+// appendEscaped writes what HTML would take for markup as references.
+func appendEscaped(dst, text []byte) []byte {
+	last := 0
+	for i, c := range text {
+		ref := ""
+		switch c {
+		case '&':
+			ref = "&amp;"
+		case '<':
+			ref = "&lt;"
+		case '>':
+			ref = "&gt;"
+		case '\'':
+			ref = "&#39;"
+		case '"':
+			ref = "&#34;"
+		default:
+			continue
+		}
+		dst = append(append(dst, text[last:i]...), ref...)
+		last = i + 1
 	}
-	return html.EscapeString(newlines(s))
+	return append(dst, text[last:]...)
 }
 
 func (w *sanitizer) start(selfClosing bool) {
-	name, more := w.z.TagName()
-	tag := atom.Lookup(name)
+	tag, more := tagName(w.z)
 	if w.skip != 0 {
 		if tag == w.skip && !selfClosing {
 			w.skipDepth++
@@ -105,13 +142,11 @@ func (w *sanitizer) start(selfClosing bool) {
 		return
 	}
 	attrs := w.attributes(tag, more)
-	if (tag == atom.A || tag == atom.Img) && attrs == "" {
+	if (tag == atom.A || tag == atom.Img) && len(attrs) == 0 {
 		return
 	}
-	w.out.WriteByte('<')
-	w.out.WriteString(tag.String())
-	w.out.WriteString(attrs)
-	w.out.WriteByte('>')
+	w.out = append(append(w.out, '<'), tag.String()...)
+	w.out = append(append(w.out, attrs...), '>')
 	if kind&void == 0 {
 		w.stack = append(w.stack, tag)
 		if tag == atom.P {
@@ -192,26 +227,27 @@ func (w *sanitizer) closeWithin(tag atom.Atom, borders ...atom.Atom) {
 func (w *sanitizer) closeTo(n int) {
 	for len(w.stack) > n {
 		last := len(w.stack) - 1
-		w.out.WriteString("</")
-		w.out.WriteString(w.stack[last].String())
+		w.out = append(append(w.out, "</"...), w.stack[last].String()...)
 		if w.stack[last] == atom.P {
 			w.paras--
 		}
-		w.out.WriteByte('>')
+		w.out = append(w.out, '>')
 		w.stack = w.stack[:last]
 	}
 }
 
-// attributes returns the attributes that may stay, ready to be written.
-func (w *sanitizer) attributes(tag atom.Atom, more bool) string {
+// attributes returns the attributes that may stay, ready to be written. They
+// are good until the next call.
+func (w *sanitizer) attributes(tag atom.Atom, more bool) []byte {
 	if !more {
-		return ""
+		return nil
 	}
-	var b attrWriter
+	b := &w.attrs
+	b.reset()
 	for n := 0; more && n < 200; n++ {
 		var key, val []byte
 		key, val, more = w.z.TagAttr()
-		b.add(tag, string(key), string(val))
+		b.add(tag, key, val)
 	}
 	return b.finish(tag)
 }
