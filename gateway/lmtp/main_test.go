@@ -41,7 +41,7 @@ var atRcpt = map[string]error{
 	"off":     &store.Error{Code: store.CodeConflict, Reason: store.ReasonAccountOff},
 	"nodesk":  &store.Error{Code: store.CodeConflict, Reason: store.ReasonNoAccount},
 	"rcptbug": secret,
-	"norelay": store.Errorf(store.CodeRejected, "no such domain"),
+	"norelay": &store.Error{Code: store.CodeNotFound, Reason: store.ReasonUnknownDomain},
 }
 
 var atDot = map[string]error{

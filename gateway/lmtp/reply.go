@@ -1,6 +1,8 @@
 package lmtp
 
 import (
+	"fmt"
+
 	"github.com/emersion/go-smtp"
 
 	"ticketgate/store"
@@ -51,29 +53,32 @@ func replyFor(err error, proto Protocol, at stage) *smtp.SMTPError {
 	case store.ReasonDKIMRequired:
 		return &replyDKIMRequired
 	}
-	switch store.CodeOf(err) {
-	case store.CodeNotFound:
-		return &replyUnknown
-	case store.CodeTooLarge:
+	switch {
+	case at == atRecipient && store.CodeOf(err) == store.CodeNotFound:
+		return unknown(proto, store.ReasonOf(err))
+	case store.CodeOf(err) == store.CodeTooLarge:
 		return &replyTooLarge
-	case store.CodeRejected:
-		return rejected(proto, at)
-	default:
-		return &replyTrouble
 	}
+	return &replyTrouble
 }
 
-// rejected is the answer to a recipient in a domain that nobody here has. LMTP
-// knows no relaying, so there it is just unknown.
-func rejected(proto Protocol, at stage) *smtp.SMTPError {
-	switch {
-	case at != atRecipient:
-		return &replyTrouble
-	case proto == SMTP:
+// unknown is the answer to a recipient that nobody here has. LMTP knows no
+// relaying, so there a domain is as unknown as a mailbox.
+func unknown(proto Protocol, reason string) *smtp.SMTPError {
+	if proto == SMTP && reason == store.ReasonUnknownDomain {
 		return &replyNoRelay
-	default:
-		return &replyUnknown
 	}
+	return &replyUnknown
+}
+
+// ReplyText gives the LMTP reply that a recipient would get for an error of the
+// Backend, or for nil, without sending it.
+func ReplyText(err error) string {
+	r := replyFor(err, LMTP, atRecipient)
+	if r == nil {
+		return "250 2.0.0"
+	}
+	return fmt.Sprintf("%d %d.%d.%d %s", r.Code, r.EnhancedCode[0], r.EnhancedCode[1], r.EnhancedCode[2], r.Message)
 }
 
 // oneReply makes the single answer that SMTP has out of those for each

@@ -37,7 +37,9 @@ func TestReplyTable(t *testing.T) {
 		want  int
 	}{
 		{wrapped(store.CodeNotFound, ""), LMTP, atRecipient, 550},
-		{wrapped(store.CodeNotFound, store.ReasonUnknownRecipient), LMTP, atDelivery, 550},
+		{wrapped(store.CodeNotFound, store.ReasonUnknownRecipient), LMTP, atDelivery, 451},
+		{wrapped(store.CodeNotFound, store.ReasonUnknownDomain), LMTP, atRecipient, 550},
+		{wrapped(store.CodeNotFound, store.ReasonUnknownDomain), SMTP, atRecipient, 550},
 		{wrapped(store.CodeConflict, store.ReasonAccountOff), LMTP, atDelivery, 450},
 		{wrapped(store.CodeNotFound, store.ReasonNoAccount), LMTP, atRecipient, 450},
 		{wrapped(store.CodeUnavailable, ""), LMTP, atDelivery, 451},
@@ -46,7 +48,7 @@ func TestReplyTable(t *testing.T) {
 		{wrapped(store.CodeRejected, store.ReasonDKIMRequired), LMTP, atDelivery, 550},
 		{wrapped(store.CodeRejected, store.ReasonDKIMUnknown), LMTP, atDelivery, 451},
 		{wrapped(store.CodeRejected, ""), LMTP, atDelivery, 451},
-		{wrapped(store.CodeRejected, ""), SMTP, atRecipient, 550},
+		{wrapped(store.CodeRejected, ""), SMTP, atRecipient, 451},
 		{wrapped(store.CodeInternal, ""), LMTP, atDelivery, 451},
 		{wrapped(store.CodeForbidden, ""), LMTP, atDelivery, 451},
 		{wrapped(store.CodeInvalid, ""), LMTP, atDelivery, 451},
@@ -252,4 +254,16 @@ func contextOf(t *testing.T, d time.Duration) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), d)
 	t.Cleanup(cancel)
 	return ctx
+}
+
+func TestReplyText(t *testing.T) {
+	for err, want := range map[error]string{
+		nil: "250 2.0.0",
+		&store.Error{Code: store.CodeNotFound, Reason: store.ReasonUnknownRecipient}: "550 5.1.1 No such recipient here",
+		secret: "451 4.3.0 Temporary trouble here, try again later",
+	} {
+		if got := ReplyText(err); got != want {
+			t.Errorf("%v: %q, want %q", err, got, want)
+		}
+	}
 }
