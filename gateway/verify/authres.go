@@ -127,10 +127,10 @@ func (p *reportReader) server(r *reported) bool {
 		return false
 	}
 	name, ok := p.value()
-	if !ok || name == "" || !p.skip() {
+	r.server = serverKey(name)
+	if !ok || r.server == "" || !p.skip() {
 		return false
 	}
-	r.server = serverKey(name)
 	if p.done() || p.at(';') {
 		return true
 	}

@@ -2,6 +2,7 @@ package verify
 
 import (
 	"context"
+	"errors"
 	"net"
 	"strings"
 	"time"
@@ -70,7 +71,7 @@ func (x exchanger) try(ctx context.Context, name, server string, triesLeft int) 
 		reply, err = exchange(ctx, "tcp", question, server)
 	}
 	switch {
-	case err != nil && ctx.Err() != nil:
+	case err != nil && (ctx.Err() != nil || isTimeout(err)):
 		return gaveUp(name, context.DeadlineExceeded)
 	case err != nil:
 		return answer{err: temporary(name, "the name server cannot be reached")}
@@ -78,6 +79,11 @@ func (x exchanger) try(ctx context.Context, name, server string, triesLeft int) 
 		return answer{err: temporary(name, "the reply is to another question")}
 	}
 	return read(name, reply)
+}
+
+func isTimeout(err error) bool {
+	failure, ok := errors.AsType[net.Error](err)
+	return ok && failure.Timeout()
 }
 
 func exchange(ctx context.Context, network string, question *dns.Msg, server string) (*dns.Msg, error) {

@@ -74,6 +74,7 @@ func (r *reported) method(method string, props ...string) *store.MethodResult {
 		out := &store.MethodResult{Result: shown(res.result)}
 		for _, name := range props {
 			if value, ok := res.prop(name); ok && value != "" {
+				value = strings.Trim(value, "<>")
 				out.Domain = shown(message.DomainKey(value[strings.LastIndexByte(value, '@')+1:]))
 				break
 			}

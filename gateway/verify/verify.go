@@ -13,6 +13,7 @@ package verify
 import (
 	"context"
 	"runtime"
+	"strings"
 	"time"
 
 	"ticketgate/threading/message"
@@ -59,7 +60,7 @@ func New(opt Options) *Verifier {
 	opt.MaxSignatures = orDefault(opt.MaxSignatures, 5)
 	v := &Verifier{opt: opt, cpu: make(chan struct{}, orDefault(opt.Workers, runtime.GOMAXPROCS(0)))}
 	for _, id := range opt.TrustedAuthserv {
-		v.trusted = append(v.trusted, serverKey(id))
+		v.trusted = append(v.trusted, serverKey(strings.TrimSpace(id)))
 	}
 	return v
 }
