@@ -28,7 +28,7 @@ func VerifyDKIM(tb testing.TB, raw []byte, txt map[string]string) []DKIMResult {
 	// Not the first python3 in PATH: Debian's modules belong to Debian's own.
 	const python = "/usr/bin/python3"
 	if exec.Command(python, "-I", "-c", "import dkim, nacl").Run() != nil {
-		missing(tb, "no python3-dkim (with python3-nacl) here")
+		missing(tb, "no python3-dkim (with python3-nacl) here"+install)
 	}
 	input, err := json.Marshal(map[string]any{"raw": raw, "txt": txt})
 	if err != nil {

@@ -71,7 +71,7 @@ func Postfix(tb testing.TB, options PostfixOptions) *PostfixServer {
 		missing(tb, "only root can start a private Postfix")
 	}
 	if _, err := os.Stat(postfixMaster); err != nil {
-		missing(tb, "no Postfix here")
+		missing(tb, "no Postfix here"+install)
 	}
 	s := &PostfixServer{tb: tb}
 	if err := s.launch(options); err != nil {

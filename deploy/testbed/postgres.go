@@ -77,7 +77,7 @@ func requirePostgres(tb testing.TB) *PostgresServer {
 	tb.Helper()
 	initdb := program("initdb", "/usr/lib/postgresql/*/bin")
 	if initdb == "" {
-		missing(tb, "no PostgreSQL server here")
+		missing(tb, "no PostgreSQL server here"+install)
 	}
 	// Its fellows are looked for beside it: not beside a symbolic link to it.
 	if real, err := filepath.EvalSymlinks(initdb); err == nil {

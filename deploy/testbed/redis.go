@@ -37,7 +37,7 @@ func Redis(tb testing.TB, options ...RedisOption) *RedisServer {
 	tb.Helper()
 	s := &RedisServer{tb: tb, server: program("redis-server"), cli: program("redis-cli")}
 	if s.server == "" || s.cli == "" {
-		missing(tb, "no Redis server here")
+		missing(tb, "no Redis server here"+install)
 	}
 	for _, option := range options {
 		option(s)

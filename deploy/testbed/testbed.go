@@ -29,13 +29,16 @@ import (
 // startLimit bounds the start of one program, with a loaded machine in mind.
 const startLimit = 60 * time.Second
 
+// install is what the message of a missing program ends with.
+const install = " (deploy/testbed/install.sh installs it)"
+
 // missing ends a test whose means are not there.
 func missing(tb testing.TB, reason string) {
 	tb.Helper()
 	if ci := os.Getenv("CI"); ci != "" && ci != "false" {
-		tb.Fatalf("%s (deploy/testbed/install.sh installs what tests need)", reason)
+		tb.Fatal(reason)
 	}
-	tb.Skipf("%s (deploy/testbed/install.sh installs what tests need)", reason)
+	tb.Skip(reason)
 }
 
 // program finds an executable in PATH or in one of the folders (globs allowed) that
