@@ -221,6 +221,9 @@ func (f *filing) run(ctx context.Context) error {
 	if err != nil || len(f.accounts) == 0 {
 		return err
 	}
+	if err := f.touch(ctx); err != nil {
+		return err
+	}
 	if reason := f.unwanted(); reason != "" {
 		return f.quarantine(ctx, f.accounts, reason)
 	}
@@ -231,6 +234,19 @@ func (f *filing) run(ctx context.Context) error {
 		return f.bounce(ctx)
 	}
 	return f.thread(ctx, earlier)
+}
+
+// touch notes when the accounts last got mail.
+func (f *filing) touch(ctx context.Context) error {
+	for _, t := range f.accounts {
+		if !f.s.received.again(t.account.ID, f.now) {
+			continue
+		}
+		if err := f.tx.TouchAccount(ctx, t.account.ID, f.now, time.Time{}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // withoutDuplicates drops the accounts that have this mail already, and gives

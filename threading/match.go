@@ -101,10 +101,9 @@ const (
 	strangerNew    = "new"
 )
 
-// Decide says which ticket a mail belongs to. It reads nothing but its facts,
-// and the order in which they name signals of one kind and different kinds
-// alike changes nothing but among tags, where the first that the sender may
-// use counts.
+// Decide says which ticket a mail belongs to. It reads nothing but its facts.
+// The order in which they name signals of different kinds does not matter;
+// among signals of one kind the first that the sender may use counts.
 func Decide(f Facts) Decision {
 	signals := slices.Clone(f.Signals)
 	slices.SortStableFunc(signals, func(a, b SignalFacts) int {
@@ -175,14 +174,12 @@ func (d *Decision) take(f Facts, signal SignalFacts, sender string) {
 // stranger follows the policy of the ticket's channel for a mail that names
 // the ticket and brings no right to it.
 func (d *Decision) stranger(f Facts, signal SignalFacts) {
-	d.Sender = store.SenderStranger
 	switch signal.Ticket.Stranger {
 	case strangerAppend:
 		d.take(f, signal, store.SenderStranger)
-	case strangerNew:
-		d.Outcome = OutcomeNew
+	case strangerNew: // a matter of his own, in which he is no stranger
 	default:
-		d.Outcome, d.Suggested = OutcomeHold, signal.Ticket.Number
+		d.Outcome, d.Suggested, d.Sender = OutcomeHold, signal.Ticket.Number, store.SenderStranger
 		d.By, d.Score = signal.Kind, weights[signal.Kind]
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"log/slog"
 	"strings"
+	"sync"
 	"time"
 
 	"ticketgate/store"
@@ -31,15 +32,42 @@ type Options struct {
 	AcksPerHour int
 }
 
-// Service is the one writer of tickets. It keeps no state but its options and
-// is safe for concurrent use, also by many nodes on one store.
+// Service is the one writer of tickets. It is safe for concurrent use, also by
+// many nodes on one store.
 type Service struct {
-	db     *store.DB
-	tokens *Tokens
-	keys   Keys
-	opt    Options
-	log    *slog.Logger
-	now    func() time.Time
+	db       *store.DB
+	tokens   *Tokens
+	keys     Keys
+	opt      Options
+	log      *slog.Logger
+	now      func() time.Time
+	received lately // accounts whose last mail was noted
+	sent     lately
+}
+
+// touchEvery is how exact an account's last_received_at and last_sent_at are:
+// a row that every mail writes would be a bottleneck of its own.
+const touchEvery = 10 * time.Second
+
+// lately remembers for which ids something was done in the last touchEvery. It
+// is safe for concurrent use.
+type lately struct {
+	mu sync.Mutex
+	at map[string]time.Time
+}
+
+// again tells whether it is time to do it again for an id, and notes that.
+func (l *lately) again(id string, now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if last, ok := l.at[id]; ok && now.Sub(last) < touchEvery && !now.Before(last) {
+		return false
+	}
+	if l.at == nil {
+		l.at = map[string]time.Time{}
+	}
+	l.at[id] = now
+	return true
 }
 
 // New makes a Service.

@@ -282,8 +282,10 @@ func (f *filing) write(ctx context.Context, t *store.Ticket, a *store.Activity, 
 		return err
 	}
 	t.Activities, t.UpdatedAt = a.Seq, f.now
-	if err := f.tx.UpdateTicket(ctx, *t); err != nil {
-		return err
+	if e.kind != eventNew { // a new ticket was written as it is
+		if err := f.tx.UpdateTicket(ctx, *t); err != nil {
+			return err
+		}
 	}
 	for _, step := range []func(context.Context, store.Ticket, store.Activity) error{
 		f.keepFiles, f.keepRefs, f.keepParticipants, f.index,

@@ -72,17 +72,24 @@ func (d *detector) content(root *part) {
 			d.sign("reaction", "part "+a.Type)
 		}
 	}
-	if d.has("X-MS-Reactions") || isReaction(d.lower("Content-Class")) {
-		d.sign("reaction", "reaction of Outlook")
+	if len(d.m.InReplyTo) > 0 && isReaction(d.m.Text) {
+		d.sign("reaction", "Text: reacted to your message")
 	}
 	for _, p := range calendarParts(root, nil) {
-		if method := strings.ToUpper(p.ctype.word("method")); method != "" && method != "PUBLISH" {
+		switch method := strings.ToUpper(p.ctype.word("method")); method {
+		case "REQUEST", "REPLY", "CANCEL", "COUNTER", "DECLINECOUNTER", "ADD", "REFRESH":
 			d.sign("calendar", "text/calendar; method="+method)
 		}
 	}
 }
 
-func isReaction(class string) bool { return strings.Contains(class, "reaction") }
+// isReaction tells the mail that Outlook sends for an emoji: its first line
+// says so.
+func isReaction(text string) bool {
+	line, _, _ := strings.Cut(strings.TrimSpace(text), "\n")
+	line = strings.ToLower(line)
+	return len(line) < 200 && (strings.Contains(line, " reacted to your message") || strings.Contains(line, " hat auf ihre nachricht reagiert"))
+}
 
 func calendarParts(p *part, found []*part) []*part {
 	if p.ctype.value == "text/calendar" {
@@ -95,7 +102,7 @@ func calendarParts(p *part, found []*part) []*part {
 }
 
 func (d *detector) feedback() {
-	if d.has("Feedback-Type") || d.lower("X-Feedback-ID") == "" && d.has("X-HmXmrOriginalRecipient") {
+	if d.has("Feedback-Type") {
 		d.sign("feedback", "Feedback-Type")
 	}
 }

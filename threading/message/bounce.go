@@ -21,24 +21,30 @@ func (b *Bounce) onlyDelay() bool {
 // readBounce reads a delivery report: RFC 3464 where there is one, else the
 // words of mail systems that write none. nil when the mail reports nothing.
 func readBounce(m *Message, root *part) *Bounce {
-	b := &Bounce{}
-	b.walk(root, 0)
-	if len(b.Recipients) == 0 && isBounceSender(m) {
-		b.fromText(m)
+	r := bounceReader{b: &Bounce{}}
+	r.walk(root)
+	if len(r.b.Recipients) == 0 && isBounceSender(m) {
+		r.fromText(m)
 	}
-	if len(b.Recipients) == 0 {
+	if len(r.b.Recipients) == 0 {
 		return nil
 	}
-	if len(b.ReturnedIDs) == 0 {
-		b.idsFromText(m.Text)
+	if len(r.b.ReturnedIDs) == 0 {
+		r.idsFromText(m.Text)
 	}
-	return b
+	return r.b
+}
+
+// bounceReader collects what a report says.
+type bounceReader struct {
+	b  *Bounce
+	to []Address // whom the returned mail was for
 }
 
 // walk looks for the machine-readable part and the returned mail.
-func (b *Bounce) walk(p *part, level int) {
+func (r *bounceReader) walk(p *part) {
 	for _, c := range p.children {
-		b.walk(c, level)
+		r.walk(c)
 	}
 	if len(p.children) > 0 {
 		return
@@ -46,26 +52,31 @@ func (b *Bounce) walk(p *part, level int) {
 	switch p.mediaType() {
 	case "message/delivery-status", "message/global-delivery-status":
 		data, _ := decodeTransfer(p.body, p.encoding)
-		b.status(data)
+		r.status(data)
 	case "message/rfc822", "message/global", "text/rfc822-headers", "message/rfc822-headers", "message/global-headers":
 		data, _ := decodeTransfer(p.body, p.encoding)
 		h, _ := ParseHeader(data)
-		b.returned(&h)
+		r.returned(&h)
 	}
 }
 
-func (b *Bounce) returned(h *Header) {
+func (r *bounceReader) returned(h *Header) {
 	for _, v := range h.Values("Message-ID") {
-		if id, _ := messageID(v); id != "" && len(b.ReturnedIDs) < 10 {
-			b.ReturnedIDs = append(b.ReturnedIDs, id)
-		}
+		r.addID(v)
+	}
+	r.to = append(r.to, ParseAddressList(h.Get("To"))...)
+}
+
+func (r *bounceReader) addID(value string) {
+	if id, _ := messageID(value); id != "" && len(r.b.ReturnedIDs) < 10 {
+		r.b.ReturnedIDs = append(r.b.ReturnedIDs, id)
 	}
 }
 
 // status reads the groups of fields of RFC 3464, 2: one for the message, then
 // one for each recipient.
-func (b *Bounce) status(data []byte) {
-	for len(data) > 0 && len(b.Recipients) < maxBounceRecipients {
+func (r *bounceReader) status(data []byte) {
+	for len(data) > 0 && len(r.b.Recipients) < maxBounceRecipients {
 		trimmed := bytes.TrimLeft(data, "\r\n")
 		if len(trimmed) == 0 {
 			return
@@ -76,7 +87,7 @@ func (b *Bounce) status(data []byte) {
 		}
 		data = trimmed[n:]
 		if h.Has("Final-Recipient") || h.Has("Original-Recipient") || h.Has("Action") {
-			b.Recipients = append(b.Recipients, statusRecipient(&h))
+			r.b.Recipients = append(r.b.Recipients, statusRecipient(&h))
 		}
 	}
 }

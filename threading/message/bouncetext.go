@@ -5,8 +5,8 @@ import "strings"
 // maxBounceText bounds the text of a report that is no RFC 3464.
 const maxBounceText = 64 << 10
 
-// isBounceSender tells a mail that looks like a report by its sender or its
-// subject.
+// isBounceSender tells a mail that looks like a report by its sender, or by its
+// subject where a machine sent it.
 func isBounceSender(m *Message) bool {
 	h := &m.Header
 	if h.Has("X-Failed-Recipients") {
@@ -15,18 +15,31 @@ func isBounceSender(m *Message) bool {
 	if h.Has("In-Reply-To") && strings.HasPrefix(strings.ToLower(m.Subject), "re:") {
 		return false
 	}
-	subject := strings.ToLower(m.Subject)
+	null := strings.TrimSpace(h.Get("Return-Path")) == "<>"
+	machine := null || isAutoSubmitted(h)
+	for _, a := range m.From {
+		switch local := strings.ToLower(a.Local); {
+		case strings.Contains(local, "daemon"), null && local == "postmaster":
+			return true
+		case local == "postmaster" || local == "root" || local == "" || isNoReply(local) || strings.Contains(local, "delivery"):
+			machine = true
+		}
+	}
+	return (machine || len(m.From) == 0) && hasBounceSubject(m.Subject)
+}
+
+func isAutoSubmitted(h *Header) bool {
+	v := strings.ToLower(strings.TrimSpace(h.Get("Auto-Submitted")))
+	return v != "" && v != "no"
+}
+
+// hasBounceSubject knows what reports call themselves. People write such words
+// too, so that they count only for what a machine sent.
+func hasBounceSubject(subject string) bool {
+	subject = strings.ToLower(subject)
 	for _, p := range bounceSubjects {
 		if strings.Contains(subject, p) {
 			return true
-		}
-	}
-	for _, a := range m.From {
-		switch strings.ToLower(a.Local) {
-		case "mailer-daemon", "maildaemon", "mail-daemon", "mdaemon", "mailerdaemon":
-			return true
-		case "postmaster":
-			return strings.TrimSpace(h.Get("Return-Path")) == "<>"
 		}
 	}
 	return false
@@ -43,26 +56,29 @@ var bounceSubjects = [...]string{
 
 // fromText reads the words of systems that write no machine-readable part: the
 // addresses that stand in the text with a reason near them.
-func (b *Bounce) fromText(m *Message) {
+func (r *bounceReader) fromText(m *Message) {
 	text := cut(m.Text, maxBounceText)
 	own, returned := splitReturned(text)
-	b.idsFromText(returned)
+	r.idsFromText(returned)
 	failed := ParseAddressList(m.Header.Get("X-Failed-Recipients"))
 	if len(failed) == 0 {
 		failed = addressesIn(own, ownAddresses(m))
 	}
+	if len(failed) == 0 {
+		failed = r.to[:min(len(r.to), 1)]
+	}
 	code, status := findCodes(own)
 	reason := reasonLine(own)
 	for _, a := range failed {
-		if len(b.Recipients) >= maxBounceRecipients {
+		if len(r.b.Recipients) >= maxBounceRecipients {
 			return
 		}
-		r := BounceRecipient{Address: a.String(), Status: status, SMTPCode: code, Text: reason, Action: "failed"}
+		one := BounceRecipient{Address: a.String(), Status: status, SMTPCode: code, Text: reason, Action: "failed"}
 		if isDelayText(m.Subject, own) {
-			r.Action = "delayed"
+			one.Action = "delayed"
 		}
-		r.finish()
-		b.Recipients = append(b.Recipients, r)
+		one.finish()
+		r.b.Recipients = append(r.b.Recipients, one)
 	}
 }
 
@@ -142,13 +158,11 @@ func isDelayText(subject, text string) bool {
 }
 
 // idsFromText takes the Message-ID of a mail that is quoted in the text.
-func (b *Bounce) idsFromText(text string) {
+func (r *bounceReader) idsFromText(text string) {
 	for line := range strings.SplitSeq(cut(text, maxBounceText), "\n") {
 		line = strings.TrimSpace(line)
-		if len(line) > 11 && strings.EqualFold(line[:11], "message-id:") && len(b.ReturnedIDs) < 10 {
-			if id, _ := messageID(strings.TrimSpace(line[11:])); id != "" {
-				b.ReturnedIDs = append(b.ReturnedIDs, id)
-			}
+		if len(line) > 11 && strings.EqualFold(line[:11], "message-id:") {
+			r.addID(strings.TrimSpace(line[11:]))
 		}
 	}
 }

@@ -11,10 +11,12 @@ import (
 )
 
 // segment is a piece of what is shown: text, HTML, or both where the sender
-// gave a choice.
-type segment struct{ text, html string }
-
-func (s segment) empty() bool { return blank(s.text) && blank(s.html) }
+// gave a choice. The HTML stays in the pages that it came as: a comment or a
+// script that one of them leaves open must not swallow the next.
+type segment struct {
+	text  string
+	pages []string
+}
 
 func blank(s string) bool { return strings.TrimSpace(s) == "" }
 
@@ -63,20 +65,19 @@ func (r *renderer) alternative(p *part) []segment {
 	var plain []string
 	for _, c := range p.children {
 		segments := r.node(c, false)
-		text, html := "", ""
+		text := ""
 		for _, s := range segments {
 			text = joinText(text, s.text)
-			html = html + s.asHTML(hasHTML(segments))
 		}
-		if !blank(html) {
-			merged.html = html
+		if pages := allPages(segments); len(pages) > 0 {
+			merged.pages = pages
 		}
 		if !blank(text) && !contains(plain, text) {
 			plain = append(plain, text)
 		}
 	}
 	merged.text = strings.Join(plain, "\n\n")
-	if merged.empty() {
+	if merged.text == "" && merged.pages == nil {
 		return nil
 	}
 	return []segment{merged}
@@ -91,22 +92,24 @@ func contains(list []string, s string) bool {
 	return false
 }
 
-func hasHTML(segments []segment) bool {
+// allPages is what the segments show as HTML: nil when none of them has any,
+// else text alone is put into markup beside its neighbours.
+func allPages(segments []segment) []string {
+	var pages []string
+	rich := false
 	for _, s := range segments {
-		if s.html != "" {
-			return true
+		switch {
+		case len(s.pages) > 0:
+			rich = true
+			pages = append(pages, s.pages...)
+		case !blank(s.text):
+			pages = append(pages, `<div style="white-space:pre-wrap">`+html.EscapeString(s.text)+"</div>")
 		}
 	}
-	return false
-}
-
-// asHTML is the segment as HTML, still to be sanitised; text alone is put into
-// markup where its neighbours are HTML.
-func (s segment) asHTML(wanted bool) string {
-	if s.html != "" || !wanted || blank(s.text) {
-		return s.html
+	if !rich {
+		return nil
 	}
-	return `<div style="white-space:pre-wrap">` + html.EscapeString(s.text) + "</div>"
+	return pages
 }
 
 func joinText(a, b string) string {
@@ -120,27 +123,41 @@ func joinText(a, b string) string {
 }
 
 // joined makes the final text and HTML out of all segments.
-func (r *renderer) joined(segments []segment) (string, string) {
-	var text, markup strings.Builder
-	rich := hasHTML(segments)
+func (r *renderer) joined(segments []segment) (text, markup string) {
+	var out strings.Builder
+	add := func(piece string) {
+		if piece = strings.Trim(piece, "\n"); blank(piece) {
+			return
+		}
+		if out.Len() > 0 {
+			out.WriteString("\n\n")
+		}
+		out.WriteString(piece)
+	}
 	for _, s := range segments {
-		part := s.text
-		if blank(part) && s.html != "" {
-			part = TextFromHTML(r.bounded(s.html, "html_cut"))
+		if !blank(s.text) {
+			add(s.text)
+			continue
 		}
-		if part = strings.Trim(part, "\n"); !blank(part) {
-			if text.Len() > 0 {
-				text.WriteString("\n\n")
-			}
-			text.WriteString(part)
+		for _, page := range s.pages {
+			add(TextFromHTML(r.bounded(page, "html_cut")))
 		}
-		markup.WriteString(s.asHTML(rich))
 	}
-	out := r.bounded(Clean(text.String()), "text_cut")
-	if !rich {
-		return out, ""
+	return r.bounded(Clean(out.String()), "text_cut"), r.sanitized(allPages(segments))
+}
+
+// sanitized is all pages, as far as there is room.
+func (r *renderer) sanitized(pages []string) string {
+	var out strings.Builder
+	for _, page := range pages {
+		safe := SanitizeHTML(r.bounded(page, "html_cut"))
+		if out.Len()+len(safe) > maxTextBytes {
+			r.m.defect("html_cut")
+			break
+		}
+		out.WriteString(safe)
 	}
-	return out, cut(SanitizeHTML(r.bounded(markup.String(), "html_cut")), maxTextBytes)
+	return out.String()
 }
 
 func (r *renderer) bounded(s, defect string) string {
@@ -172,7 +189,7 @@ func (r *renderer) leaf(p *part, related bool) []segment {
 	r.shown++
 	text := r.text(p, data)
 	if mediaType == "text/html" || mediaType == "application/xhtml+xml" {
-		return []segment{{html: text}}
+		return []segment{{pages: []string{text}}}
 	}
 	return []segment{{text: r.plain(p, text)}}
 }

@@ -152,7 +152,9 @@ func (s *splitter) boundary(p *part) string {
 	}
 	plain = strings.TrimRight(plain, " \t")
 	if plain == "" {
-		plain = guessBoundary(s.raw[p.start:], 8<<10)
+		if plain = guessBoundary(s.raw[p.start:], 8<<10); plain != "" {
+			s.note("boundary_guessed")
+		}
 	}
 	return plain
 }

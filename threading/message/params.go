@@ -9,7 +9,7 @@ import (
 const (
 	maxParams     = 200
 	maxParamIndex = 100 // continuations of RFC 2231
-	maxParamBytes = 4096
+	maxParamBytes = 16 << 10
 )
 
 // structured is a Content-Type or Content-Disposition: a token and parameters.

@@ -69,7 +69,13 @@ func (t *replyTrimmer) trim() {
 			i += n
 			continue
 		}
-		if t.hasText() && (t.original(i) || t.lines[i-1] == "" && isDeviceLine(line, devicePhrases[:deviceSure])) {
+		if t.original(i) {
+			if !t.hasText() { // forwarded without a word: the old mail is what is said
+				t.kept = t.lines[i:]
+			}
+			break
+		}
+		if t.hasText() && t.lines[i-1] == "" && isDeviceLine(line, devicePhrases[:deviceSure]) {
 			break
 		}
 		if t.hasText() && isSignatureMark(line) && t.signatureEnds(i) {

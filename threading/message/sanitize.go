@@ -12,6 +12,9 @@ import (
 // and their text stays.
 const maxHTMLDepth = 100
 
+// closingRoom is what the last tag and the end tags of everything open need.
+const closingRoom = 160 << 10
+
 // SanitizeHTML returns markup that is safe to show: only elements, attributes
 // and CSS properties of a list, no script, no form, no style that reaches
 // outside, no load from elsewhere. The address of a remote picture is moved to
@@ -19,6 +22,7 @@ const maxHTMLDepth = 100
 // ones stay. Links open with rel="noopener noreferrer". The result is balanced
 // and written anew token by token, every text escaped, so that a browser reads
 // it as it was meant here; doing it twice changes nothing. Time is linear.
+// At most 1 MiB comes out; what would go beyond it is left out.
 //
 // It is one pass over the tokenizer of x/net/html and builds no tree, which
 // that package refuses beyond 512 levels; a bluemonday policy in the tests
@@ -42,7 +46,7 @@ type sanitizer struct {
 }
 
 func (w *sanitizer) run() {
-	for {
+	for len(w.out) < maxTextBytes-closingRoom {
 		switch w.z.Next() {
 		case xhtml.ErrorToken:
 			w.closeTo(0)
@@ -60,6 +64,7 @@ func (w *sanitizer) run() {
 			w.end(tag)
 		}
 	}
+	w.closeTo(0)
 }
 
 // tagName is the name of the tag that z stands at, 0 if HTML has no such, and
@@ -87,6 +92,9 @@ func tagName(z *xhtml.Tokenizer) (tag atom.Atom, more bool) {
 func (w *sanitizer) text(raw []byte) {
 	if bytes.IndexByte(raw, '\r') >= 0 {
 		raw = []byte(newlines(string(raw)))
+	}
+	if room := maxTextBytes - closingRoom - len(w.out); len(raw)*len("&quot;") > room {
+		raw = []byte(cut(string(raw), room/len("&quot;")))
 	}
 	w.out = appendEscaped(w.out, raw)
 }
