@@ -145,7 +145,7 @@ func address(field, typed string, errs *[]fieldError) (plain, key string) {
 	return parsed.String(), parsed.Key()
 }
 
-func (a *api) listAccounts(ctx context.Context, _ *call, in *paging) (*page[accountShape], error) {
+func (a *api) listAccounts(ctx context.Context, _ *call, in *Paging) (*page[accountShape], error) {
 	return view(ctx, a.DB, func(ctx context.Context, tx *store.Tx) (*page[accountShape], error) {
 		desk, err := tx.Desk(ctx)
 		if err != nil {
@@ -160,7 +160,7 @@ func (a *api) listAccounts(ctx context.Context, _ *call, in *paging) (*page[acco
 	})
 }
 
-func (a *api) getAccount(ctx context.Context, _ *call, in *onThing) (*answer[accountShape], error) {
+func (a *api) getAccount(ctx context.Context, _ *call, in *OnThing) (*answer[accountShape], error) {
 	s, err := view(ctx, a.DB, func(ctx context.Context, tx *store.Tx) (accountShape, error) {
 		desk, err := tx.Desk(ctx)
 		if err != nil {
@@ -195,7 +195,7 @@ func (a *api) createAccount(ctx context.Context, _ *call, in *newAccount) (*crea
 }
 
 type accountPatch struct {
-	onThing
+	OnThing
 	Body accountInput
 }
 
@@ -229,6 +229,6 @@ func (a *api) putAccount(ctx context.Context, in *accountInput, start func(*stor
 	})
 }
 
-func (a *api) deleteAccount(ctx context.Context, _ *call, in *onThing) (*nothing, error) {
+func (a *api) deleteAccount(ctx context.Context, _ *call, in *OnThing) (*nothing, error) {
 	return a.remove(ctx, func(ctx context.Context, tx *store.Tx) error { return tx.DeleteAccount(ctx, in.ID) })
 }

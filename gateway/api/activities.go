@@ -25,14 +25,15 @@ func (a *api) registerActivities() {
 		find: a.findActivity, summary: "The ledger's rows of an activity"}, a.activityDeliveries)
 }
 
-type onActivity struct {
-	onTicket
+// OnActivity is the path of an activity.
+type OnActivity struct {
+	OnTicket
 	ID string `path:"id" doc:"the activity's id"`
 }
 
 type activityList struct {
-	onTicket
-	paging
+	OnTicket
+	Paging
 }
 
 func (a *api) listActivities(ctx context.Context, c *call, in *activityList) (*page[activityShape], error) {
@@ -81,13 +82,13 @@ func (a *api) activityShapeOf(ctx context.Context, v store.Activity) (activitySh
 	})
 }
 
-func (a *api) getActivity(ctx context.Context, c *call, _ *onActivity) (*answer[activityShape], error) {
+func (a *api) getActivity(ctx context.Context, c *call, _ *OnActivity) (*answer[activityShape], error) {
 	s, err := a.activityShapeOf(ctx, c.entry)
 	return &answer[activityShape]{Body: s}, err
 }
 
 type newActivity struct {
-	onTicket
+	OnTicket
 	Body struct {
 		Type          string      `json:"type" required:"true" enum:"outgoing,incoming,note"`
 		Medium        string      `json:"medium" enum:"email,phone,letter,web,portal,internal" doc:"default: internal for a note, email for what goes out, phone for what came in"`
@@ -103,7 +104,7 @@ type newActivity struct {
 		ResponsibleID opt[string] `json:"responsible_id" maxLength:"64"`
 		ChannelID     *string     `json:"channel_id" maxLength:"64"`
 		Priority      *string     `json:"priority" enum:"low,normal,high,urgent"`
-		recipients
+		Recipients
 	}
 }
 
@@ -135,7 +136,7 @@ func activityLocation(v store.Activity) string {
 }
 
 type activityPatch struct {
-	onActivity
+	OnActivity
 	Body struct {
 		External opt[bool] `json:"show_in_external_access"`
 	}
@@ -172,8 +173,8 @@ func (a *api) patchActivity(ctx context.Context, c *call, in *activityPatch) (*a
 }
 
 type activityDeliveryList struct {
-	onActivity
-	paging
+	OnActivity
+	Paging
 }
 
 func (a *api) activityDeliveries(ctx context.Context, c *call, in *activityDeliveryList) (*page[deliveryShape], error) {

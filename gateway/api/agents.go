@@ -20,8 +20,8 @@ func (a *api) registerAgents() {
 		summary: "Remove an agent whom nothing names"}, a.deleteAgent)
 }
 
-// agentShape is an agent as clients read one.
-type agentShape struct {
+// AgentShape is an agent as clients read one.
+type AgentShape struct {
 	ID     string            `json:"id"`
 	Name   string            `json:"name"`
 	Email  string            `json:"email"`
@@ -30,8 +30,8 @@ type agentShape struct {
 	Notify map[string]string `json:"notify" doc:"by owner, responsible, subscriber: mail or none; absent: mail"`
 }
 
-func agentOf(g store.Agent) agentShape {
-	s := agentShape{ID: g.ID, Name: g.Name, Email: g.Email, Role: g.Role, Active: g.Active, Notify: g.Notify}
+func agentOf(g store.Agent) AgentShape {
+	s := AgentShape{ID: g.ID, Name: g.Name, Email: g.Email, Role: g.Role, Active: g.Active, Notify: g.Notify}
 	if s.Notify == nil {
 		s.Notify = map[string]string{}
 	}
@@ -77,7 +77,7 @@ func checkNotify(notify map[string]string) []fieldError {
 	return errs
 }
 
-func (a *api) listAgents(ctx context.Context, _ *call, in *paging) (*page[agentShape], error) {
+func (a *api) listAgents(ctx context.Context, _ *call, in *Paging) (*page[AgentShape], error) {
 	desk, err := a.DB.Desk(ctx)
 	if err != nil {
 		return nil, err
@@ -85,7 +85,7 @@ func (a *api) listAgents(ctx context.Context, _ *call, in *paging) (*page[agentS
 	return pageOf(newestFirst(desk.Agents), *in, func(g *store.Agent) string { return g.ID }, agentOf)
 }
 
-func (a *api) getAgent(ctx context.Context, _ *call, in *onThing) (*answer[agentShape], error) {
+func (a *api) getAgent(ctx context.Context, _ *call, in *OnThing) (*answer[AgentShape], error) {
 	desk, err := a.DB.Desk(ctx)
 	if err != nil {
 		return nil, err
@@ -94,47 +94,47 @@ func (a *api) getAgent(ctx context.Context, _ *call, in *onThing) (*answer[agent
 	if g == nil {
 		return nil, notFound()
 	}
-	return &answer[agentShape]{Body: agentOf(*g)}, nil
+	return &answer[AgentShape]{Body: agentOf(*g)}, nil
 }
 
 type newAgent struct {
 	Body agentInput
 }
 
-func (a *api) createAgent(ctx context.Context, _ *call, in *newAgent) (*created[agentShape], error) {
+func (a *api) createAgent(ctx context.Context, _ *call, in *newAgent) (*created[AgentShape], error) {
 	g := store.Agent{ID: store.NewID(), Role: store.RoleAgent, Active: true}
 	if err := refused(in.Body.apply(&g)); err != nil {
 		return nil, err
 	}
 	err := a.DB.Update(ctx, func(ctx context.Context, tx *store.Tx) error { return tx.PutAgent(ctx, g) })
-	return &created[agentShape]{Location: Prefix + "/agents/" + g.ID, Body: agentOf(g)}, err
+	return &created[AgentShape]{Location: Prefix + "/agents/" + g.ID, Body: agentOf(g)}, err
 }
 
 type agentPatch struct {
-	onThing
+	OnThing
 	Body agentInput
 }
 
-func (a *api) patchAgent(ctx context.Context, _ *call, in *agentPatch) (*answer[agentShape], error) {
-	s, err := update(ctx, a.DB, func(ctx context.Context, tx *store.Tx) (agentShape, error) {
+func (a *api) patchAgent(ctx context.Context, _ *call, in *agentPatch) (*answer[AgentShape], error) {
+	s, err := update(ctx, a.DB, func(ctx context.Context, tx *store.Tx) (AgentShape, error) {
 		desk, err := tx.Desk(ctx)
 		if err != nil {
-			return agentShape{}, err
+			return AgentShape{}, err
 		}
 		old := desk.Agent(in.ID)
 		if old == nil {
-			return agentShape{}, notFound()
+			return AgentShape{}, notFound()
 		}
 		g := *old
 		if err := refused(in.Body.apply(&g)); err != nil {
-			return agentShape{}, err
+			return AgentShape{}, err
 		}
 		if (!g.Active || g.Role != store.RoleAdmin) && lastAdmin(desk, g.ID) {
-			return agentShape{}, errLastAdmin()
+			return AgentShape{}, errLastAdmin()
 		}
 		return agentOf(g), tx.PutAgent(ctx, g)
 	})
-	return &answer[agentShape]{Body: s}, err
+	return &answer[AgentShape]{Body: s}, err
 }
 
 // lastAdmin tells whether nobody but this agent could change the desk.
@@ -154,7 +154,7 @@ func errLastAdmin() error {
 	return newProblem(http.StatusConflict, "this is the only active admin").because("last_admin")
 }
 
-func (a *api) deleteAgent(ctx context.Context, _ *call, in *onThing) (*nothing, error) {
+func (a *api) deleteAgent(ctx context.Context, _ *call, in *OnThing) (*nothing, error) {
 	return a.remove(ctx, func(ctx context.Context, tx *store.Tx) error {
 		desk, err := tx.Desk(ctx)
 		if err != nil {

@@ -141,7 +141,7 @@ func checkChannel(desk *store.Desk, c store.Channel) []fieldError {
 	return errs
 }
 
-func (a *api) listChannels(ctx context.Context, _ *call, in *paging) (*page[channelShape], error) {
+func (a *api) listChannels(ctx context.Context, _ *call, in *Paging) (*page[channelShape], error) {
 	desk, err := a.DB.Desk(ctx)
 	if err != nil {
 		return nil, err
@@ -149,7 +149,7 @@ func (a *api) listChannels(ctx context.Context, _ *call, in *paging) (*page[chan
 	return pageOf(newestFirst(desk.Channels), *in, func(c *store.Channel) string { return c.ID }, channelOf)
 }
 
-func (a *api) getChannel(ctx context.Context, _ *call, in *onThing) (*answer[channelShape], error) {
+func (a *api) getChannel(ctx context.Context, _ *call, in *OnThing) (*answer[channelShape], error) {
 	desk, err := a.DB.Desk(ctx)
 	if err != nil {
 		return nil, err
@@ -177,7 +177,7 @@ func (a *api) createChannel(ctx context.Context, _ *call, in *newChannel) (*crea
 }
 
 type channelPatch struct {
-	onThing
+	OnThing
 	Body channelInput
 }
 
@@ -210,7 +210,7 @@ func (a *api) putChannel(ctx context.Context, in *channelInput, start func(*stor
 	})
 }
 
-func (a *api) deleteChannel(ctx context.Context, _ *call, in *onThing) (*nothing, error) {
+func (a *api) deleteChannel(ctx context.Context, _ *call, in *OnThing) (*nothing, error) {
 	return a.remove(ctx, func(ctx context.Context, tx *store.Tx) error { return tx.DeleteChannel(ctx, in.ID) })
 }
 

@@ -113,8 +113,8 @@ func parentTrouble(ctx context.Context, tx *store.Tx, c store.Company) (string, 
 }
 
 type companyQuery struct {
-	paging
-	Query      string `query:"q" maxLength:"200" doc:"a part of name, domain or external id"`
+	Paging
+	Query      string `query:"q" maxLength:"500" doc:"a part of name, domain or external id"`
 	ParentID   string `query:"parent_id" maxLength:"64"`
 	ExternalID string `query:"external_id" maxLength:"200"`
 }
@@ -128,7 +128,7 @@ func (a *api) listCompanies(ctx context.Context, _ *call, in *companyQuery) (*pa
 	})
 }
 
-func (a *api) getCompany(ctx context.Context, _ *call, in *onThing) (*answer[companyShape], error) {
+func (a *api) getCompany(ctx context.Context, _ *call, in *OnThing) (*answer[companyShape], error) {
 	c, err := view(ctx, a.DB, func(ctx context.Context, tx *store.Tx) (store.Company, error) { return tx.Company(ctx, in.ID) })
 	return &answer[companyShape]{Body: companyOf(c)}, err
 }
@@ -145,7 +145,7 @@ func (a *api) createCompany(ctx context.Context, _ *call, in *newCompany) (*crea
 }
 
 type companyPatch struct {
-	onThing
+	OnThing
 	Body companyInput
 }
 
@@ -174,6 +174,6 @@ func (a *api) putCompany(ctx context.Context, in *companyInput, start func(conte
 	})
 }
 
-func (a *api) deleteCompany(ctx context.Context, _ *call, in *onThing) (*nothing, error) {
+func (a *api) deleteCompany(ctx context.Context, _ *call, in *OnThing) (*nothing, error) {
 	return a.remove(ctx, func(ctx context.Context, tx *store.Tx) error { return tx.DeleteCompany(ctx, in.ID) })
 }

@@ -119,8 +119,8 @@ func emails(typed []string, old []store.ContactEmail, errs *[]fieldError) []stor
 }
 
 type contactQuery struct {
-	paging
-	Query      string `query:"q" maxLength:"200" doc:"a part of name, address, phone or external id"`
+	Paging
+	Query      string `query:"q" maxLength:"500" doc:"a part of name, address, phone or external id"`
 	CompanyID  string `query:"company_id" maxLength:"64"`
 	ExternalID string `query:"external_id" maxLength:"200"`
 }
@@ -134,7 +134,7 @@ func (a *api) listContacts(ctx context.Context, _ *call, in *contactQuery) (*pag
 	})
 }
 
-func (a *api) getContact(ctx context.Context, _ *call, in *onThing) (*answer[contactShape], error) {
+func (a *api) getContact(ctx context.Context, _ *call, in *OnThing) (*answer[contactShape], error) {
 	c, err := view(ctx, a.DB, func(ctx context.Context, tx *store.Tx) (store.Contact, error) { return tx.Contact(ctx, in.ID) })
 	return &answer[contactShape]{Body: contactOf(c)}, err
 }
@@ -151,7 +151,7 @@ func (a *api) createContact(ctx context.Context, _ *call, in *newContactInput) (
 }
 
 type contactPatch struct {
-	onThing
+	OnThing
 	Body contactPatchInput
 }
 
@@ -180,6 +180,6 @@ func (a *api) putContact(ctx context.Context, in *contactPatchInput, start func(
 	})
 }
 
-func (a *api) deleteContact(ctx context.Context, _ *call, in *onThing) (*nothing, error) {
+func (a *api) deleteContact(ctx context.Context, _ *call, in *OnThing) (*nothing, error) {
 	return a.remove(ctx, func(ctx context.Context, tx *store.Tx) error { return tx.DeleteContact(ctx, in.ID) })
 }

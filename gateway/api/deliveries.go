@@ -26,12 +26,13 @@ var deliveryActions = map[string]string{
 	"cancel":  "Give a delivery up",
 }
 
-type onThing struct {
+// OnThing is the path of a thing with an id.
+type OnThing struct {
 	ID string `path:"id"`
 }
 
 type deliveryQuery struct {
-	paging
+	Paging
 	State  string `query:"state" enum:"queued,sending,sent,deferred,failed,unknown,held,cancelled"`
 	Ticket int64  `query:"ticket" minimum:"1"`
 }
@@ -73,7 +74,7 @@ func (a *api) findDelivery(ctx context.Context, c *call) error {
 	})
 }
 
-func (a *api) getDelivery(ctx context.Context, _ *call, in *onThing) (*answer[deliveryShape], error) {
+func (a *api) getDelivery(ctx context.Context, _ *call, in *OnThing) (*answer[deliveryShape], error) {
 	s, err := view(ctx, a.DB, func(ctx context.Context, tx *store.Tx) (deliveryShape, error) {
 		d, err := tx.Delivery(ctx, in.ID)
 		if err != nil {
@@ -94,8 +95,8 @@ func withAttempts(ctx context.Context, tx *store.Tx, d store.Delivery) (delivery
 
 // changeDelivery makes the handler of one action. What waits afterwards is put
 // into the queue at once; should that fail, the reconciler does it.
-func (a *api) changeDelivery(action string) func(context.Context, *call, *onThing) (*answer[deliveryShape], error) {
-	return func(ctx context.Context, _ *call, in *onThing) (*answer[deliveryShape], error) {
+func (a *api) changeDelivery(action string) func(context.Context, *call, *OnThing) (*answer[deliveryShape], error) {
+	return func(ctx context.Context, _ *call, in *OnThing) (*answer[deliveryShape], error) {
 		var changed store.Delivery
 		s, err := update(ctx, a.DB, func(ctx context.Context, tx *store.Tx) (deliveryShape, error) {
 			var err error

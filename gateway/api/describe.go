@@ -25,6 +25,9 @@ const docsPolicy = "default-src 'none'; style-src 'sha256-%s'; base-uri 'none'; 
 // describe serves the OpenAPI document and the page for people. Both are made
 // once, of the operations that were registered, and need no token.
 func (a *api) describe(mux *http.ServeMux) error {
+	for _, unused := range []string{"ErrorModel", "ErrorDetail"} { // huma's own; our problems look otherwise
+		delete(a.huma.OpenAPI().Components.Schemas.Map(), unused)
+	}
 	document, err := json.Marshal(a.huma.OpenAPI())
 	if err != nil {
 		return fmt.Errorf("describe the API: %w", err)

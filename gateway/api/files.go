@@ -50,7 +50,7 @@ func contentDisposition(disposition, name string) string {
 	return disposition
 }
 
-func (a *api) activityRaw(ctx context.Context, c *call, _ *onActivity) (*download, error) {
+func (a *api) activityRaw(ctx context.Context, c *call, _ *OnActivity) (*download, error) {
 	if c.entry.RawHash == "" {
 		return nil, notFound()
 	}
@@ -67,7 +67,7 @@ func rawMail(trace string, raw []byte, id string) *download {
 }
 
 type attachmentInput struct {
-	onActivity
+	OnActivity
 	File   string `path:"file" doc:"the attachment's id"`
 	Inline string `query:"inline" enum:"0,1" doc:"1: show a PNG, JPEG, GIF or WebP in the page"`
 }

@@ -17,7 +17,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"ticketgate/gateway/api"
-	"ticketgate/outbound"
 	"ticketgate/store"
 	"ticketgate/store/sqlite"
 	"ticketgate/threading"
@@ -165,8 +164,6 @@ func (f *fixture) person(ctx context.Context, tx *store.Tx, name string) error {
 // serve builds the handler, with what change makes of its options.
 func (f *fixture) serve(change func(*api.Options)) {
 	f.t.Helper()
-	sealer, err := store.NewSealer([]string{"a secret for tests"})
-	f.must(err)
 	opt := api.Options{
 		DB: f.db, Desk: f.service, PublicURL: "http://desk.example.test", Version: "test", Now: f.clock,
 		Log:     slog.New(slog.NewTextHandler(f.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
@@ -177,11 +174,14 @@ func (f *fixture) serve(change func(*api.Options)) {
 			f.queued = append(f.queued, due...)
 		},
 		NewKey: func(domain, selector, algorithm string) (store.DKIMKey, error) {
-			key, private, err := outbound.GenerateKey(domain, selector, algorithm)
-			key.Private = sealer.Seal("dkim_keys|private|"+key.ID, private)
-			return key, err
+			return store.DKIMKey{
+				ID: store.NewID(), Domain: domain, Selector: selector, Algorithm: algorithm, State: store.DKIMNew,
+				Public: "cHVibGlj", Private: []byte("secret half"), CreatedAt: f.clock(),
+			}, nil
 		},
-		KeyRecord: outbound.Record,
+		KeyRecord: func(k store.DKIMKey) string {
+			return k.Selector + "._domainkey." + k.Domain + `. IN TXT "v=DKIM1; k=` + k.Algorithm + "; p=" + k.Public + `"`
+		},
 		Explain: func(ctx context.Context, raw []byte, to, from string) (any, error) {
 			in := f.incoming(string(raw))
 			in.From, in.Recipients = from, []string{to}
@@ -194,6 +194,7 @@ func (f *fixture) serve(change func(*api.Options)) {
 	if change != nil {
 		change(&opt)
 	}
+	var err error
 	f.handler, err = api.New(opt)
 	f.must(err)
 }

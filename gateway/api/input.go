@@ -84,8 +84,9 @@ func files(list []fileInput) []threading.File {
 	return out
 }
 
-// recipients are the three lists of a mail.
-type recipients struct {
+// Recipients are the three lists of a mail. It is exported, like all that is
+// embedded in an input, because huma passes over what is not.
+type Recipients struct {
 	To  []mailbox `json:"to" maxItems:"1000"`
 	Cc  []mailbox `json:"cc" maxItems:"1000"`
 	Bcc []mailbox `json:"bcc" maxItems:"1000"`

@@ -49,7 +49,7 @@ func (a *api) keyOf(k store.DKIMKey) keyShape {
 }
 
 type keyQuery struct {
-	paging
+	Paging
 	Domain string `query:"domain" maxLength:"300"`
 }
 
@@ -59,11 +59,11 @@ func (a *api) listKeys(ctx context.Context, _ *call, in *keyQuery) (*page[keySha
 		if err != nil {
 			return nil, err
 		}
-		return pageOf(newestFirst(all), in.paging, func(k *store.DKIMKey) string { return k.ID }, a.keyOf)
+		return pageOf(newestFirst(all), in.Paging, func(k *store.DKIMKey) string { return k.ID }, a.keyOf)
 	})
 }
 
-func (a *api) getKey(ctx context.Context, _ *call, in *onThing) (*answer[keyShape], error) {
+func (a *api) getKey(ctx context.Context, _ *call, in *OnThing) (*answer[keyShape], error) {
 	k, err := view(ctx, a.DB, func(ctx context.Context, tx *store.Tx) (store.DKIMKey, error) { return tx.DKIMKey(ctx, in.ID) })
 	return &answer[keyShape]{Body: a.keyOf(k)}, err
 }
@@ -109,8 +109,8 @@ func (a *api) createKey(ctx context.Context, _ *call, in *newKey) (*created[keyS
 
 // moveKey makes the handler that brings a key into a state; one that is there
 // already stays as it is.
-func (a *api) moveKey(state string) func(context.Context, *call, *onThing) (*answer[keyShape], error) {
-	return func(ctx context.Context, _ *call, in *onThing) (*answer[keyShape], error) {
+func (a *api) moveKey(state string) func(context.Context, *call, *OnThing) (*answer[keyShape], error) {
+	return func(ctx context.Context, _ *call, in *OnThing) (*answer[keyShape], error) {
 		k, err := update(ctx, a.DB, func(ctx context.Context, tx *store.Tx) (store.DKIMKey, error) {
 			k, err := tx.DKIMKey(ctx, in.ID)
 			if err != nil || k.State == state {
@@ -126,7 +126,7 @@ func (a *api) moveKey(state string) func(context.Context, *call, *onThing) (*ans
 	}
 }
 
-func (a *api) deleteKey(ctx context.Context, _ *call, in *onThing) (*nothing, error) {
+func (a *api) deleteKey(ctx context.Context, _ *call, in *OnThing) (*nothing, error) {
 	return a.remove(ctx, func(ctx context.Context, tx *store.Tx) error {
 		k, err := tx.DKIMKey(ctx, in.ID)
 		if err != nil {

@@ -14,7 +14,7 @@ func (a *api) registerMe() {
 
 // meShape is the caller as he reads himself.
 type meShape struct {
-	agentShape
+	AgentShape
 	Subscriptions []mySubscription `json:"subscriptions"`
 	Actions       actionsShape     `json:"actions"`
 }
@@ -42,7 +42,7 @@ func (a *api) getMe(ctx context.Context, c *call, _ *struct{}) (*answer[meShape]
 	if err != nil {
 		return nil, err
 	}
-	me := meShape{agentShape: agentOf(*c.agent), Subscriptions: []mySubscription{}}
+	me := meShape{AgentShape: agentOf(*c.agent), Subscriptions: []mySubscription{}}
 	for _, s := range desk.Subscriptions {
 		if s.AgentID == c.agent.ID {
 			me.Subscriptions = append(me.Subscriptions, mySubscription{ChannelID: s.ChannelID, Type: s.Type})

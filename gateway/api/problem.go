@@ -93,8 +93,10 @@ func problemOf(err error) *problem {
 		return problemOfConflict(e)
 	case store.CodeTooLarge:
 		return newProblem(http.StatusRequestEntityTooLarge, e.Message).because(e.Reason)
-	case store.CodeRejected, store.CodeData:
+	case store.CodeRejected:
 		return newProblem(http.StatusUnprocessableEntity, e.Message).because(e.Reason)
+	case store.CodeData:
+		return newProblem(http.StatusUnprocessableEntity, "the store can't hold this")
 	case store.CodeUnavailable:
 		return unavailable("a part that this needs does not answer, try again").because(e.Reason)
 	}
@@ -176,9 +178,24 @@ func (a *api) plainProblem(hc huma.Context, _ string, v any) (any, error) {
 	p := newProblem(m.Status, "what was sent does not fit")
 	p.RequestID = requestID(hc.Context())
 	for _, e := range m.Errors {
-		p.Errors = append(p.Errors, fieldError{Field: fieldOf(e.Location), Message: plainMessage(e.Message)})
+		p.Errors = append(p.Errors, plainError(e))
 	}
 	return p, nil
+}
+
+// plainError says of one of huma's errors which field it is and what is wrong
+// with it. A field that is missing is named itself, and not what it is missing
+// from.
+func plainError(e *huma.ErrorDetail) fieldError {
+	name, missing := strings.CutPrefix(e.Message, "expected required property ")
+	name, _, _ = strings.Cut(name, " ")
+	switch {
+	case !missing:
+		return fieldError{Field: fieldOf(e.Location), Message: plainMessage(e.Message)}
+	case e.Location == "body":
+		return fieldError{Field: name, Message: "is required"}
+	}
+	return fieldError{Field: fieldOf(e.Location) + "." + name, Message: "is required"}
 }
 
 // fieldOf gives the name of a field as a client wrote it: body.to[0] is to[0].

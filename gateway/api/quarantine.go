@@ -44,7 +44,7 @@ func quarantinedOf(q store.Quarantined) quarantinedShape {
 	}
 }
 
-func (a *api) listQuarantine(ctx context.Context, _ *call, in *paging) (*page[quarantinedShape], error) {
+func (a *api) listQuarantine(ctx context.Context, _ *call, in *Paging) (*page[quarantinedShape], error) {
 	return view(ctx, a.DB, func(ctx context.Context, tx *store.Tx) (*page[quarantinedShape], error) {
 		found, next, err := tx.QuarantinedList(ctx, in.Cursor, in.Limit)
 		return mapped(found, next, quarantinedOf), err
@@ -55,12 +55,12 @@ func (a *api) quarantined(ctx context.Context, id string) (store.Quarantined, er
 	return view(ctx, a.DB, func(ctx context.Context, tx *store.Tx) (store.Quarantined, error) { return tx.Quarantined(ctx, id) })
 }
 
-func (a *api) getQuarantined(ctx context.Context, _ *call, in *onThing) (*answer[quarantinedShape], error) {
+func (a *api) getQuarantined(ctx context.Context, _ *call, in *OnThing) (*answer[quarantinedShape], error) {
 	q, err := a.quarantined(ctx, in.ID)
 	return &answer[quarantinedShape]{Body: quarantinedOf(q)}, err
 }
 
-func (a *api) quarantinedRaw(ctx context.Context, _ *call, in *onThing) (*download, error) {
+func (a *api) quarantinedRaw(ctx context.Context, _ *call, in *OnThing) (*download, error) {
 	q, err := a.quarantined(ctx, in.ID)
 	if err != nil {
 		return nil, err
@@ -72,7 +72,7 @@ func (a *api) quarantinedRaw(ctx context.Context, _ *call, in *onThing) (*downlo
 	return rawMail(q.Trace, raw, q.ID), nil
 }
 
-func (a *api) releaseQuarantined(ctx context.Context, c *call, in *onThing) (*ticketAnswer, error) {
+func (a *api) releaseQuarantined(ctx context.Context, c *call, in *OnThing) (*ticketAnswer, error) {
 	if a.Release == nil {
 		return nil, unavailable("this listener releases no mail")
 	}
@@ -85,7 +85,7 @@ func (a *api) releaseQuarantined(ctx context.Context, c *call, in *onThing) (*ti
 
 // deleteQuarantined leaves the mail's delivery keys: the same mail again is
 // still known, and stays away.
-func (a *api) deleteQuarantined(ctx context.Context, _ *call, in *onThing) (*answer[quarantinedShape], error) {
+func (a *api) deleteQuarantined(ctx context.Context, _ *call, in *OnThing) (*answer[quarantinedShape], error) {
 	q, err := update(ctx, a.DB, func(ctx context.Context, tx *store.Tx) (store.Quarantined, error) {
 		q, err := tx.Quarantined(ctx, in.ID)
 		if err != nil {

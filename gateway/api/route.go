@@ -154,8 +154,8 @@ type list[T any] struct {
 	Next  string `json:"next" doc:"cursor of the next page, or empty"`
 }
 
-// paging is what every list takes.
-type paging struct {
+// Paging is what every list takes.
+type Paging struct {
 	Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
 	Cursor string `query:"cursor" maxLength:"1000" doc:"next of the page before; empty is the first page"`
 }

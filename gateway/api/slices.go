@@ -9,7 +9,7 @@ import (
 
 // pageOf cuts a page out of a list that is short enough to be read whole: what
 // a desk is made of. The cursor is the id of the last item.
-func pageOf[R, T any](all []R, p paging, id func(*R) string, shape func(R) T) (*page[T], error) {
+func pageOf[R, T any](all []R, p Paging, id func(*R) string, shape func(R) T) (*page[T], error) {
 	if p.Cursor != "" {
 		last, err := base64.RawURLEncoding.DecodeString(p.Cursor)
 		at := slices.IndexFunc(all, func(r R) bool { return id(&r) == string(last) })

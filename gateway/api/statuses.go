@@ -47,7 +47,7 @@ func (in *statusInput) apply(s *store.Status) []fieldError {
 	return errs
 }
 
-func (a *api) listStatuses(ctx context.Context, _ *call, in *paging) (*page[store.Status], error) {
+func (a *api) listStatuses(ctx context.Context, _ *call, in *Paging) (*page[store.Status], error) {
 	desk, err := a.DB.Desk(ctx)
 	if err != nil {
 		return nil, err
@@ -55,7 +55,7 @@ func (a *api) listStatuses(ctx context.Context, _ *call, in *paging) (*page[stor
 	return pageOf(desk.Statuses, *in, func(s *store.Status) string { return s.ID }, same)
 }
 
-func (a *api) getStatus(ctx context.Context, _ *call, in *onThing) (*answer[store.Status], error) {
+func (a *api) getStatus(ctx context.Context, _ *call, in *OnThing) (*answer[store.Status], error) {
 	desk, err := a.DB.Desk(ctx)
 	if err != nil {
 		return nil, err
@@ -87,7 +87,7 @@ func (a *api) createStatus(ctx context.Context, _ *call, in *newStatus) (*create
 }
 
 type statusPatch struct {
-	onThing
+	OnThing
 	Body statusInput
 }
 
@@ -110,6 +110,6 @@ func (a *api) patchStatus(ctx context.Context, _ *call, in *statusPatch) (*answe
 	return &answer[store.Status]{Body: s}, err
 }
 
-func (a *api) deleteStatus(ctx context.Context, _ *call, in *onThing) (*nothing, error) {
+func (a *api) deleteStatus(ctx context.Context, _ *call, in *OnThing) (*nothing, error) {
 	return a.remove(ctx, func(ctx context.Context, tx *store.Tx) error { return tx.DeleteStatus(ctx, in.ID) })
 }

@@ -27,8 +27,8 @@ func (a *api) findSubscription(ctx context.Context, c *call) error {
 }
 
 type subscriptionList struct {
-	onThing
-	paging
+	OnThing
+	Paging
 }
 
 func (a *api) listSubscriptions(ctx context.Context, _ *call, in *subscriptionList) (*page[store.Subscription], error) {
@@ -42,14 +42,14 @@ func (a *api) listSubscriptions(ctx context.Context, _ *call, in *subscriptionLi
 			mine = append(mine, s)
 		}
 	}
-	return pageOf(mine, in.paging, func(s *store.Subscription) string { return s.AgentID }, same)
+	return pageOf(mine, in.Paging, func(s *store.Subscription) string { return s.AgentID }, same)
 }
 
 // same shows a record as it is.
 func same[R any](r R) R { return r }
 
 type subscriptionInput struct {
-	onThing
+	OnThing
 	Body struct {
 		AgentID string `json:"agent_id" required:"true" maxLength:"64"`
 		Type    string `json:"type" required:"true" enum:"standard,informal"`
@@ -75,7 +75,7 @@ func (a *api) putSubscription(ctx context.Context, _ *call, in *subscriptionInpu
 }
 
 type onSubscription struct {
-	onThing
+	OnThing
 	AgentID string `path:"agent_id"`
 }
 

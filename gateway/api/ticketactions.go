@@ -19,7 +19,7 @@ func (a *api) registerTicketActions() {
 }
 
 type mergeInput struct {
-	onTicket
+	OnTicket
 	Body struct {
 		Into int64 `json:"into" required:"true" minimum:"1"`
 	}
@@ -42,12 +42,12 @@ func (a *api) mergeTicket(ctx context.Context, c *call, in *mergeInput) (*ticket
 	})
 }
 
-func (a *api) takeTicket(ctx context.Context, c *call, _ *onTicket) (*ticketAnswer, error) {
+func (a *api) takeTicket(ctx context.Context, c *call, _ *OnTicket) (*ticketAnswer, error) {
 	return a.acted(ctx, func() (store.Ticket, error) { return a.Desk.TakeOwnership(ctx, c.agent, c.ticket.Number) })
 }
 
 type confirmInput struct {
-	onTicket
+	OnTicket
 	Body *struct {
 		Remember string `json:"remember" enum:"nothing,participant,contact" default:"nothing" doc:"what the sender is to be from now on"`
 	}
@@ -63,7 +63,7 @@ func (a *api) confirmTicket(ctx context.Context, c *call, in *confirmInput) (*ti
 	})
 }
 
-func (a *api) dismissTicket(ctx context.Context, c *call, _ *onTicket) (*ticketAnswer, error) {
+func (a *api) dismissTicket(ctx context.Context, c *call, _ *OnTicket) (*ticketAnswer, error) {
 	return a.acted(ctx, func() (store.Ticket, error) { return a.Desk.Dismiss(ctx, c.agent, c.ticket.Number) })
 }
 

@@ -21,7 +21,7 @@ func (a *api) registerTickets() {
 }
 
 type ticketQuery struct {
-	paging
+	Paging
 	List      string `query:"list" enum:"my,overview" default:"overview" doc:"my: made by, owned by or given to me, or in a channel that I subscribe as standard"`
 	ChannelID string `query:"channel_id" maxLength:"64"`
 	StatusID  string `query:"status_id" maxLength:"64"`
@@ -153,7 +153,7 @@ type newTicket struct {
 		ResponsibleID string        `json:"responsible_id" maxLength:"64"`
 		StatusID      string        `json:"status_id" maxLength:"64"`
 		Tags          []string      `json:"tags" maxItems:"50"`
-		recipients
+		Recipients
 	}
 }
 
@@ -198,11 +198,12 @@ func (a *api) ticketOnce(ctx context.Context, t store.Ticket) (*ticketAnswer, er
 	})
 }
 
-type onTicket struct {
+// OnTicket is the path of a ticket.
+type OnTicket struct {
 	Number string `path:"number" doc:"the ticket's number"`
 }
 
-func (a *api) getTicket(ctx context.Context, c *call, _ *onTicket) (*ticketAnswer, error) {
+func (a *api) getTicket(ctx context.Context, c *call, _ *OnTicket) (*ticketAnswer, error) {
 	v, err := a.Desk.Ticket(ctx, c.agent, c.ticket.Number)
 	if err != nil {
 		return nil, err
@@ -217,7 +218,7 @@ func (a *api) getTicket(ctx context.Context, c *call, _ *onTicket) (*ticketAnswe
 }
 
 type ticketPatch struct {
-	onTicket
+	OnTicket
 	IfMatch string `header:"If-Match" maxLength:"100"`
 	Body    struct {
 		Subject       opt[string]   `json:"subject" maxLength:"1000"`

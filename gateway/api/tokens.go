@@ -47,7 +47,7 @@ func (a *api) findToken(ctx context.Context, c *call) error {
 	return err
 }
 
-func (a *api) listTokens(ctx context.Context, c *call, in *paging) (*page[tokenShape], error) {
+func (a *api) listTokens(ctx context.Context, c *call, in *Paging) (*page[tokenShape], error) {
 	owner := c.agent.ID
 	if c.admin() {
 		owner = ""
@@ -117,6 +117,6 @@ func (a *api) checkToken(c *call, t store.Token) error {
 	return nil
 }
 
-func (a *api) deleteToken(ctx context.Context, _ *call, in *onThing) (*nothing, error) {
+func (a *api) deleteToken(ctx context.Context, _ *call, in *OnThing) (*nothing, error) {
 	return a.remove(ctx, func(ctx context.Context, tx *store.Tx) error { return tx.DeleteToken(ctx, in.ID) })
 }

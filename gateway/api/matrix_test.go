@@ -1,0 +1,241 @@
+package api_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"ticketgate/gateway/api"
+)
+
+// The people of the matrix, in the order of its columns.
+var people = []string{"nobody", "expired", "inactive", "outsider", "informal", "standard", "admin"}
+
+// The kinds of rule. The first three columns are 401 in all of them.
+const (
+	everyone = "401 401 401 200 200 200 200" // what every agent may do or read
+	seen     = "401 401 401 404 200 200 200" // below a ticket of a channel
+	admins   = "401 401 401 403 403 403 200"
+)
+
+// matrix says who may do what; a route without an entry fails the test. A
+// request carries an empty body, so 200 stands for whatever comes after the
+// gates of 401, 404 and 403.
+var matrix = map[string]string{
+	"GET /me":                                                  everyone,
+	"GET /tickets":                                             everyone,
+	"POST /tickets":                                            everyone,
+	"GET /tickets/{number}":                                    seen,
+	"PATCH /tickets/{number}":                                  seen,
+	"POST /tickets/{number}/merge":                             seen,
+	"POST /tickets/{number}/take":                              seen,
+	"POST /tickets/{number}/confirm":                           seen,
+	"POST /tickets/{number}/dismiss":                           seen,
+	"GET /tickets/{number}/activities":                         seen,
+	"POST /tickets/{number}/activities":                        seen,
+	"GET /tickets/{number}/activities/{id}":                    seen,
+	"PATCH /tickets/{number}/activities/{id}":                  seen,
+	"GET /tickets/{number}/activities/{id}/raw":                seen,
+	"GET /tickets/{number}/activities/{id}/deliveries":         seen,
+	"GET /tickets/{number}/activities/{id}/attachments/{file}": seen,
+	"GET /channels":                                            everyone,
+	"POST /channels":                                           admins,
+	"GET /channels/{id}":                                       everyone,
+	"PATCH /channels/{id}":                                     admins,
+	"DELETE /channels/{id}":                                    admins,
+	"GET /channels/{id}/subscriptions":                         everyone,
+	"POST /channels/{id}/subscriptions":                        admins,
+	"DELETE /channels/{id}/subscriptions/{agent_id}":           admins,
+	"GET /statuses":                                            everyone,
+	"POST /statuses":                                           admins,
+	"GET /statuses/{id}":                                       everyone,
+	"PATCH /statuses/{id}":                                     admins,
+	"DELETE /statuses/{id}":                                    admins,
+	"GET /mail-accounts":                                       everyone,
+	"POST /mail-accounts":                                      admins,
+	"GET /mail-accounts/{id}":                                  everyone,
+	"PATCH /mail-accounts/{id}":                                admins,
+	"DELETE /mail-accounts/{id}":                               admins,
+	"GET /agents":                                              everyone,
+	"POST /agents":                                             admins,
+	"GET /agents/{id}":                                         everyone,
+	"PATCH /agents/{id}":                                       admins,
+	"DELETE /agents/{id}":                                      admins,
+	"GET /contacts":                                            everyone,
+	"POST /contacts":                                           everyone,
+	"GET /contacts/{id}":                                       everyone,
+	"PATCH /contacts/{id}":                                     everyone,
+	"DELETE /contacts/{id}":                                    admins,
+	"GET /companies":                                           everyone,
+	"POST /companies":                                          everyone,
+	"GET /companies/{id}":                                      everyone,
+	"PATCH /companies/{id}":                                    everyone,
+	"DELETE /companies/{id}":                                   admins,
+	"GET /tokens":                                              everyone,
+	"POST /tokens":                                             everyone,
+	"DELETE /tokens/{id}":                                      "401 401 401 404 404 404 200", // the admin's own
+	"GET /dkim-keys":                                           admins,
+	"POST /dkim-keys":                                          admins,
+	"GET /dkim-keys/{id}":                                      admins,
+	"POST /dkim-keys/{id}/activate":                            admins,
+	"POST /dkim-keys/{id}/retire":                              admins,
+	"DELETE /dkim-keys/{id}":                                   admins,
+	"GET /deliveries":                                          everyone,
+	"GET /deliveries/{id}":                                     seen,
+	"POST /deliveries/{id}/retry":                              seen,
+	"POST /deliveries/{id}/hold":                               seen,
+	"POST /deliveries/{id}/release":                            seen,
+	"POST /deliveries/{id}/cancel":                             seen,
+	"GET /quarantine":                                          admins,
+	"GET /quarantine/{id}":                                     admins,
+	"GET /quarantine/{id}/raw":                                 admins,
+	"POST /quarantine/{id}/release":                            admins,
+	"POST /quarantine/{id}/delete":                             admins,
+	"POST /explain":                                            everyone,
+}
+
+func TestEveryRouteForEverybody(t *testing.T) {
+	f := newFixture(t)
+	w := f.world()
+	routes := f.routes()
+	for _, route := range routes {
+		want, ok := matrix[route]
+		if !ok {
+			t.Errorf("%s has no entry in the matrix", route)
+			continue
+		}
+		method, path, _ := strings.Cut(route, " ")
+		if deletes(route) {
+			continue // below: a deletion that succeeds changes the world
+		}
+		for i, who := range people {
+			f.expect(who, method, w.fill(path), strings.Fields(want)[i])
+		}
+		f.expect("admin", method, w.fillWith(path, "01a20526-0000-7000-8000-000000000000", "99999"),
+			map[bool]string{true: "404", false: "200"}[strings.Contains(path, "{")])
+	}
+	for _, route := range routes {
+		if method, path, _ := strings.Cut(route, " "); deletes(route) {
+			for i, who := range people[:len(people)-1] {
+				f.expect(who, method, w.fill(path), strings.Fields(matrix[route])[i])
+			}
+		}
+	}
+	if len(matrix) != len(routes) {
+		t.Errorf("the matrix has %d entries for %d routes", len(matrix), len(routes))
+	}
+}
+
+// deletes tells what takes its thing away when it succeeds.
+func deletes(route string) bool {
+	return strings.HasPrefix(route, "DELETE ") || strings.HasPrefix(route, "POST /quarantine/")
+}
+
+// expect sends an empty request. 200 stands for every answer but the refusals
+// of the matrix.
+func (f *fixture) expect(who, method, path, want string) {
+	f.t.Helper()
+	var body any
+	if method != "GET" && method != "DELETE" {
+		body = "" // of the right type, and empty
+	}
+	r := f.do(who, method, path, body)
+	got := fmt.Sprint(r.Code)
+	if r.Code >= 500 {
+		f.t.Errorf("%s: %s %s: %d %s", who, method, path, r.Code, r.Body)
+	}
+	if want == "200" && r.Code != 401 && r.Code != 403 && r.Code != 404 {
+		return
+	}
+	if got != want {
+		f.t.Errorf("%s: %s %s: got %s, want %s: %s", who, method, path, got, want, r.Body)
+	}
+	if r.Code == 401 && r.Header().Get("WWW-Authenticate") == "" {
+		f.t.Errorf("%s: %s %s: a 401 that doesn't say how to log in", who, method, path)
+	}
+}
+
+// world is one thing of each kind, in the channel Support.
+type world map[string]string
+
+func (f *fixture) world() world {
+	f.t.Helper()
+	number, incoming := f.mailIn(customersMail)
+	activities := f.ticketPath(number) + "/activities"
+	file := f.do("admin", "GET", activities+"/"+incoming, nil).is(200).json()["attachments"].([]any)[0].(m)["id"].(string)
+	answer := f.do("admin", "POST", activities, m{"type": "outgoing", "text": "t"}).is(201).text("id")
+	delivery := f.do("admin", "GET", activities+"/"+answer+"/deliveries", nil).items()[0]["id"].(string)
+	status := f.do("admin", "POST", "/statuses", m{"name": "Unused"}).is(201).text("id")
+	f.do("admin", "PATCH", "/channels/"+f.channel, m{"require_dkim": "quarantine"}).is(200)
+	f.service.Take(f.ctx, f.incoming(strangersMail))
+	return world{
+		"/tickets": fmt.Sprint(number), "/activities": incoming, "/attachments": file, "/deliveries": delivery,
+		"/channels": f.channel, "/subscriptions": f.agents["standard"], "/statuses": status, "/mail-accounts": f.account,
+		"/agents":     f.agents["informal"],
+		"/contacts":   f.do("admin", "POST", "/contacts", m{"name": "c"}).is(201).text("id"),
+		"/companies":  f.do("admin", "POST", "/companies", m{"name": "c"}).is(201).text("id"),
+		"/tokens":     f.do("admin", "POST", "/tokens", m{"name": "c"}).is(201).text("id"),
+		"/dkim-keys":  f.do("admin", "POST", "/dkim-keys", m{"domain": "example.test"}).is(201).text("id"),
+		"/quarantine": f.do("admin", "GET", "/quarantine", nil).items()[0]["id"].(string),
+	}
+}
+
+// fill puts the ids of the world into a path.
+func (w world) fill(path string) string {
+	parts := strings.Split(path, "/")
+	for i, part := range parts {
+		if strings.HasPrefix(part, "{") {
+			parts[i] = w["/"+parts[i-1]]
+		}
+	}
+	return strings.Join(parts, "/")
+}
+
+// fillWith puts what isn't there into the first place of a path.
+func (w world) fillWith(path, id, number string) string {
+	path = strings.Replace(strings.Replace(path, "{id}", id, 1), "{number}", number, 1)
+	return w.fill(path)
+}
+
+func TestTheAnswersForHiddenAndMissingAreTheSame(t *testing.T) {
+	f := newFixture(t)
+	number, activity := f.mailIn(customersMail)
+	strip := func(r reply) string {
+		body := r.is(404).json()
+		delete(body, "request_id")
+		return fmt.Sprint(body, r.Header().Get("Content-Type"))
+	}
+	for _, rest := range []string{"", "/activities", "/activities/" + activity, "/activities/" + activity + "/raw"} {
+		hidden := strip(f.do("outsider", "GET", f.ticketPath(number)+rest, nil))
+		missing := strip(f.do("outsider", "GET", f.ticketPath(77777)+rest, nil))
+		if hidden != missing {
+			t.Errorf("%s: %s, but %s", rest, hidden, missing)
+		}
+	}
+}
+
+func TestTokensAreReadStrictly(t *testing.T) {
+	f := newFixture(t)
+	plain := f.tokens["standard"]
+	for _, header := range []string{
+		"", "Bearer", "Bearer ", "Basic " + plain, plain, "Bearer " + plain + "x", "Bearer " + strings.ToUpper(plain),
+		"Bearer " + plain + " " + plain, "Bearer \x00", "Bearer " + strings.Repeat("a", 10000),
+	} {
+		f.do("nobody", "GET", "/me", nil, "Authorization", header).is(401)
+	}
+	f.do("nobody", "GET", "/me?token="+plain, nil).is(401)
+	f.do("nobody", "GET", "/me", nil, "Authorization", "bearer "+plain).is(200)
+}
+
+func TestAdminPathsCanBeLeftOut(t *testing.T) {
+	f := newFixture(t)
+	f.serve(func(o *api.Options) { o.HideAdmin = true })
+	f.do("admin", "POST", "/channels", m{"name": "x"}).is(405)
+	f.do("admin", "GET", "/dkim-keys", nil).is(404)
+	f.do("admin", "GET", "/channels", nil).is(200)
+	for _, route := range f.routes() {
+		if matrix[route] == admins {
+			t.Errorf("%s is still there", route)
+		}
+	}
+}
