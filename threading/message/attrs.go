@@ -152,8 +152,7 @@ func trimURL(s string) string {
 func linkURL(s string) string {
 	s = trimURL(s)
 	plain := isPlainLine(s)
-	if plain && len(s) <= maxURLBytes && (strings.HasPrefix(s, "https://") || strings.HasPrefix(s, "http://")) &&
-		!strings.HasPrefix(s[7:], "/") && !strings.ContainsAny(s, `\ `) {
+	if plain && len(s) <= maxURLBytes && isTidyURL(s) {
 		return s
 	}
 	if len(s) > maxURLBytes || !plain && strings.ContainsFunc(s, isHidden) {
@@ -188,6 +187,15 @@ func linkURL(s string) string {
 	}
 	u.Host = host
 	return u.String()
+}
+
+// isTidyURL tells an address that needs nothing done, the common case.
+func isTidyURL(s string) bool {
+	rest, ok := strings.CutPrefix(s, "https://")
+	if !ok {
+		rest, ok = strings.CutPrefix(s, "http://")
+	}
+	return ok && rest != "" && rest[0] != '/' && !strings.ContainsAny(rest, `\ `)
 }
 
 // attribute is what is known of a key: where it stands in attributeList, and

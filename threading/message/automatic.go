@@ -127,7 +127,15 @@ func (d *detector) sender() {
 }
 
 func isNoReply(local string) bool {
-	switch strings.NewReplacer("-", "", "_", "", ".", "").Replace(local) {
+	if strings.ContainsAny(local, "-_.") {
+		local = strings.Map(func(r rune) rune {
+			if r == '-' || r == '_' || r == '.' {
+				return -1
+			}
+			return r
+		}, local)
+	}
+	switch local {
 	case "noreply", "donotreply", "nepasrepondre", "noresponder", "keineantwort", "nichtantworten", "autoreply", "autoresponder":
 		return true
 	}

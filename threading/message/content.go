@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"html"
+	"slices"
 	"strings"
 
 	"golang.org/x/net/html/charset"
@@ -72,7 +73,7 @@ func (r *renderer) alternative(p *part) []segment {
 		if pages := allPages(segments); len(pages) > 0 {
 			merged.pages = pages
 		}
-		if !blank(text) && !contains(plain, text) {
+		if !blank(text) && !slices.Contains(plain, text) {
 			plain = append(plain, text)
 		}
 	}
@@ -83,31 +84,20 @@ func (r *renderer) alternative(p *part) []segment {
 	return []segment{merged}
 }
 
-func contains(list []string, s string) bool {
-	for _, known := range list {
-		if known == s {
-			return true
-		}
-	}
-	return false
-}
-
 // allPages is what the segments show as HTML: nil when none of them has any,
 // else text alone is put into markup beside its neighbours.
 func allPages(segments []segment) []string {
+	if !slices.ContainsFunc(segments, func(s segment) bool { return len(s.pages) > 0 }) {
+		return nil
+	}
 	var pages []string
-	rich := false
 	for _, s := range segments {
 		switch {
 		case len(s.pages) > 0:
-			rich = true
 			pages = append(pages, s.pages...)
 		case !blank(s.text):
 			pages = append(pages, `<div style="white-space:pre-wrap">`+html.EscapeString(s.text)+"</div>")
 		}
-	}
-	if !rich {
-		return nil
 	}
 	return pages
 }
@@ -124,15 +114,11 @@ func joinText(a, b string) string {
 
 // joined makes the final text and HTML out of all segments.
 func (r *renderer) joined(segments []segment) (text, markup string) {
-	var out strings.Builder
+	var pieces []string
 	add := func(piece string) {
-		if piece = strings.Trim(piece, "\n"); blank(piece) {
-			return
+		if !blank(piece) {
+			pieces = append(pieces, strings.Trim(piece, "\n"))
 		}
-		if out.Len() > 0 {
-			out.WriteString("\n\n")
-		}
-		out.WriteString(piece)
 	}
 	for _, s := range segments {
 		if !blank(s.text) {
@@ -143,7 +129,7 @@ func (r *renderer) joined(segments []segment) (text, markup string) {
 			add(TextFromHTML(r.bounded(page, "html_cut")))
 		}
 	}
-	return r.bounded(Clean(out.String()), "text_cut"), r.sanitized(allPages(segments))
+	return r.bounded(Clean(strings.Join(pieces, "\n\n")), "text_cut"), r.sanitized(allPages(segments))
 }
 
 // sanitized is all pages, as far as there is room.
