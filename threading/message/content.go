@@ -36,8 +36,8 @@ func (m *Message) render(root *part) {
 	m.markInline()
 }
 
-// node returns what p shows. lone tells that p stands where nothing but one
-// text is expected.
+// node returns what p shows. related tells that p stands beside the root of a
+// multipart/related, where parts with a Content-ID belong to the HTML.
 func (r *renderer) node(p *part, related bool) []segment {
 	if len(p.children) == 0 {
 		return r.leaf(p, related)
