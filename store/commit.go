@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"runtime/debug"
 	"time"
 )
@@ -12,8 +13,12 @@ import (
 const maxBatch = 64
 
 // maxAlone is how often work is tried in a transaction of its own while it
-// loses races for locks.
-const maxAlone = 4
+// loses races for locks; between the tries it waits a random time up to
+// maxPause, so that two who met don't meet again.
+const (
+	maxAlone = 12
+	maxPause = 50 * time.Millisecond
+)
 
 // job is one caller of Update.
 type job struct {
@@ -180,10 +185,20 @@ func (db *DB) runSaved(session Session, state *shared, j *job) (again bool, err 
 }
 
 // commitAlone runs a job in a transaction of its own; began is false where
-// there was none to be had.
+// there was none to be had. From the second try on, one job of this process at
+// a time is at it, and the last try waits for locks as long as it takes.
 func (db *DB) commitAlone(j *job) (began bool, err error) {
-	for range maxAlone {
-		session, err := db.driver.Begin(context.Background(), false)
+	for try := range maxAlone {
+		switch try {
+		case 0:
+		case 1:
+			db.alone.Lock()
+			defer db.alone.Unlock()
+			fallthrough
+		default:
+			db.pause()
+		}
+		session, err := db.driver.Begin(context.Background(), try < maxAlone-1)
 		if err != nil {
 			return false, db.wrap("begin", err)
 		}
@@ -193,6 +208,16 @@ func (db *DB) commitAlone(j *job) (began bool, err error) {
 		}
 	}
 	return true, Errorf(CodeUnavailable, "lost every race for the same rows")
+}
+
+// pause waits for a random time, or until the store is closed.
+func (db *DB) pause() {
+	timer := time.NewTimer(rand.N(maxPause))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-db.quit:
+	}
 }
 
 // runAlone runs a job and commits. again tells that nothing was committed, and

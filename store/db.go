@@ -31,6 +31,7 @@ type DB struct {
 	jobs    chan *job // unbuffered: who waits to be taken waits in the send
 	quit    chan struct{}
 	stop    sync.Once
+	alone   sync.Mutex // held by the one job that is tried again
 	writers sync.WaitGroup
 }
 

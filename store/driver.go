@@ -6,9 +6,9 @@ import "context"
 // database, its dialect, and the meaning of its errors. Its methods may be
 // called from several goroutines at once; a Session belongs to one.
 type Driver interface {
-	// Begin opens a write transaction. In a shared one, which several callers'
-	// work is grouped into, waits for locks are kept short.
-	Begin(ctx context.Context, shared bool) (Session, error)
+	// Begin opens a write transaction. A brief one does not wait for a lock for
+	// long: it fails with a Fault that says Again.
+	Begin(ctx context.Context, brief bool) (Session, error)
 	// Read takes a session for reading from the pool.
 	Read(ctx context.Context) (Session, error)
 	// Writers tells how many write transactions may usefully run side by side.

@@ -1,55 +1,54 @@
 package sqlite_test
 
 import (
-	"context"
+	"os"
 	"path/filepath"
 	"testing"
-	"time"
+
+	"go.uber.org/goleak"
 
 	"ticketgate/store"
 	"ticketgate/store/sqlite"
+	"ticketgate/store/storetest"
 )
 
-func TestSmoke(t *testing.T) {
-	db, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "t.db"), store.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	err = db.Update(t.Context(), func(ctx context.Context, tx *store.Tx) error {
-		n, err := tx.NextNumber(ctx)
-		if err != nil {
-			return err
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func TestConformance(t *testing.T) {
+	storetest.Run(t, func(t *testing.T, opt store.Options) func() *store.DB {
+		folder := filepath.Join(t.TempDir(), "a folder?") // what a URI would trip over
+		if err := os.Mkdir(folder, 0o700); err != nil {
+			t.Fatal(err)
 		}
-		if n != 10001 {
-			t.Errorf("first number %d", n)
-		}
-		now := time.Now()
-		if err := tx.InsertTicket(ctx, store.Ticket{Number: n, ID: store.NewID(), Kind: store.KindEmail, Subject: "Drucker brennt", CreatedAt: now}); err != nil {
-			return err
-		}
-		a := &store.Activity{ID: store.NewID(), Ticket: n, CreatedAt: now}
-		if err := tx.InsertActivity(ctx, a); err != nil {
-			return err
-		}
-		return tx.Index(ctx, store.SearchEntry{ActivityID: a.ID, Ticket: n, Subject: "Drucker brennt", Reference: "T#10001"})
+		path := filepath.Join(folder, "t#%41.db")
+		return func() *store.DB { return open(t, path, opt) }
 	})
+}
+
+// open opens a handle that is closed with the test.
+func open(t testing.TB, path string, opt store.Options) *store.DB {
+	t.Helper()
+	db, err := sqlite.Open(t.Context(), path, opt)
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = db.View(t.Context(), func(ctx context.Context, tx *store.Tx) error {
-		for _, q := range []string{"", "drucker", "T#10001", `"brennt"`} {
-			got, _, err := tx.Tickets(ctx, store.TicketFilter{Query: q})
-			if err != nil {
-				return err
-			}
-			if len(got) != 1 || got[0].Activities != 1 {
-				t.Errorf("%q: %+v", q, got)
-			}
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Error(err)
 		}
-		return nil
 	})
-	if err != nil {
+	return db
+}
+
+func TestExclusive(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "t.db")
+	daemon := open(t, path, store.Options{Exclusive: true})
+	if _, err := sqlite.Open(t.Context(), path, store.Options{Exclusive: true}); store.ReasonOf(err) != store.ReasonInUse {
+		t.Errorf("a second daemon: %v", err)
+	}
+	open(t, path, store.Options{}) // a command
+	if err := daemon.Close(); err != nil {
 		t.Fatal(err)
 	}
+	open(t, path, store.Options{Exclusive: true})
 }
