@@ -86,10 +86,13 @@ type entry struct {
 	Due        int64  `json:"due"` // Unix milliseconds
 }
 
+// dueMilli rounds up: the ledger grants nothing that is a microsecond early.
+func dueMilli(t time.Time) int64 { return t.Add(time.Millisecond - 1).UnixMilli() }
+
 func marshalDue(d store.Due) string {
 	text, _ := json.Marshal(entry{
 		DeliveryID: d.DeliveryID, Ticket: d.Ticket, AccountID: d.AccountID, Domain: d.Domain,
-		Priority: d.Priority, Attempt: d.Attempt, Due: d.DueAt.UnixMilli(),
+		Priority: d.Priority, Attempt: d.Attempt, Due: dueMilli(d.DueAt),
 	}) // strings and numbers: can't fail
 	return string(text)
 }

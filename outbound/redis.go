@@ -128,7 +128,7 @@ func (q *redisQueue) Put(ctx context.Context, entries ...store.Due) error {
 		args := make([]any, 0, 1+3*n)
 		args = append(args, q.keys.bell)
 		for _, e := range entries[:n] {
-			args = append(args, e.DeliveryID, e.DueAt.UnixMilli(), marshalDue(e))
+			args = append(args, e.DeliveryID, dueMilli(e.DueAt), marshalDue(e))
 		}
 		if err := q.put.Run(ctx, q.client, []string{q.keys.waiting, q.keys.entries}, args...).Err(); err != nil {
 			return fmt.Errorf("queue: put: %w", err)

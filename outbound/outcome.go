@@ -1,0 +1,171 @@
+package outbound
+
+import (
+	"context"
+	"log/slog"
+	"strconv"
+	"time"
+
+	"ticketgate/store"
+)
+
+// outcome turns what came of an attempt into what the ledger keeps.
+func (s *Service) outcome(d store.Delivery, t tried) store.Outcome {
+	now := s.opt.Now()
+	o := store.Outcome{State: t.state, Reason: t.reason, Attempt: &store.Attempt{
+		At: now, Host: t.host, Code: t.code, Enhanced: t.enhanced, Text: t.explain(),
+	}}
+	if t.sent {
+		o.State, o.Reason = stateOf(t.class)
+	}
+	if t.class == classRoute || t.class == classConfig {
+		// It goes as soon as the next hop is back; nothing is taken before.
+		o.NextAttemptAt = now.Add(s.opt.RouteRetry)
+	} else {
+		o.NextAttemptAt = now.Add(s.backoff(d.Attempts))
+	}
+	if o.State == store.Deferred || o.State == store.Unknown {
+		s.giveUpOrGoOn(d, &o, now)
+	}
+	return o
+}
+
+// stateOf is the state that a class leads to, and its reason in a few words.
+func stateOf(c class) (store.DeliveryState, string) {
+	switch c {
+	case classSent:
+		return store.Sent, ""
+	case classFailed:
+		return store.Failure, "refused"
+	case classUnknown:
+		return store.Unknown, "lost after the message"
+	case classUntrusted:
+		return store.Held, "no trusted TLS"
+	case classRoute:
+		return store.Deferred, reasonUnreachable
+	case classConfig:
+		return store.Deferred, "log-in refused"
+	}
+	return store.Deferred, "refused for now"
+}
+
+const (
+	reasonUnreachable = "smarthost unreachable"
+	reasonExpired     = "expired"
+)
+
+// giveUpOrGoOn ends a delivery that has been tried for MaxAge, and makes its
+// last attempt fall at that time.
+func (s *Service) giveUpOrGoOn(d store.Delivery, o *store.Outcome, now time.Time) {
+	end := s.end(d)
+	switch {
+	case !now.Before(end):
+		o.State, o.Reason = store.Failure, reasonExpired
+	case o.NextAttemptAt.After(end):
+		o.NextAttemptAt = end
+	}
+}
+
+// end is when a delivery has been tried for long enough. One that somebody
+// asked to be tried again after that gets its attempt, and fails after it.
+func (s *Service) end(d store.Delivery) time.Time { return d.CreatedAt.Add(s.opt.MaxAge) }
+
+// backoff is the time to the next attempt after so many before this one.
+func (s *Service) backoff(attempts int) time.Duration {
+	span := s.opt.RetryBase
+	for range attempts {
+		if span *= 2; span >= s.opt.RetryMax {
+			span = s.opt.RetryMax
+			break
+		}
+	}
+	return jitter(span)
+}
+
+// writeLimit bounds one try to write an outcome.
+const writeLimit = 10 * time.Second
+
+// finish writes the outcome, and gives the entry to put again. It is patient
+// while the store is away, until ctx ends: what is not written comes to be
+// unknown, and is sent once more.
+func (s *Service) finish(ctx context.Context, d store.Delivery, o store.Outcome) (again store.Due, ok bool) {
+	for pause := 50 * time.Millisecond; ; pause = min(2*pause, time.Second) {
+		last := ctx.Err() != nil
+		written, ours, err := s.write(ctx, d, o)
+		switch {
+		case err == nil && !ours:
+			s.opt.Log.Warn("an outcome came too late: the delivery is not ours any more", "delivery_id", d.ID, "state", o.State)
+			return store.Due{}, false
+		case err == nil:
+			return written.Due(), written.State.Waiting()
+		}
+		s.opt.Log.Error("an outcome can't be written", "delivery_id", d.ID, "state", o.State, "error", err)
+		if last || store.CodeOf(err) != store.CodeUnavailable {
+			return store.Due{}, false
+		}
+		_ = waitFor(ctx, nil, pause) // when ctx ends, one more try is the last
+	}
+}
+
+// write is one transaction: the ledger's row, the hooks, the account's time.
+func (s *Service) write(ctx context.Context, d store.Delivery, o store.Outcome) (written store.Delivery, ours bool, err error) {
+	// The message has left already, whatever became of ctx.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeLimit)
+	defer cancel()
+	err = s.opt.DB.Update(ctx, func(ctx context.Context, tx *store.Tx) error {
+		written, ours, err = tx.FinishDelivery(ctx, d.ID, d.Fence, o)
+		if err != nil || !ours {
+			return err
+		}
+		return s.tell(ctx, tx, &written, o)
+	})
+	return written, ours, err
+}
+
+// tell calls the hooks for a row that was written.
+func (s *Service) tell(ctx context.Context, tx *store.Tx, d *store.Delivery, o store.Outcome) error {
+	o.State = d.State // a bounce may have outweighed it
+	if o.State == store.Sent {
+		if err := tx.TouchAccount(ctx, d.AccountID, time.Time{}, s.opt.Now()); err != nil && !store.IsNotFound(err) {
+			return err
+		}
+	}
+	if s.opt.Outcome != nil {
+		if err := s.opt.Outcome(ctx, tx, *d, o); err != nil {
+			return err
+		}
+	}
+	return s.tellLate(ctx, tx, d)
+}
+
+// tellLate warns once about a delivery that has waited for long.
+func (s *Service) tellLate(ctx context.Context, tx *store.Tx, d *store.Delivery) error {
+	if d.Warned || !d.State.Waiting() || s.opt.Now().Sub(d.CreatedAt) < s.opt.LateAfter {
+		return nil
+	}
+	if err := tx.WarnDelivery(ctx, d.ID); err != nil {
+		return err
+	}
+	d.Warned = true
+	if s.opt.Late == nil {
+		return nil
+	}
+	return s.opt.Late(ctx, tx, *d)
+}
+
+// logAttempt is the line about an attempt.
+func (s *Service) logAttempt(d store.Delivery, m store.Mail, o store.Outcome, t tried, took time.Duration) {
+	codeClass := "none"
+	if t.code > 0 {
+		codeClass = strconv.Itoa(t.code/100) + "xx"
+	}
+	s.metrics.attempts.WithLabelValues(codeClass).Inc()
+	level := slog.LevelInfo
+	if o.State != store.Sent {
+		level = slog.LevelWarn
+	}
+	s.opt.Log.Log(context.Background(), level, "delivery",
+		"delivery_id", d.ID, "message_id", m.MessageID, "mail", m.ID, "ticket", d.Ticket, "kind", d.Kind,
+		"to", d.Recipient, "host", t.host, "code", t.code, "enhanced", t.enhanced, "text", t.explain(),
+		"state", o.State, "reason", o.Reason, "attempt", d.Attempts+1, "took", took.Round(time.Millisecond))
+}
