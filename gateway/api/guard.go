@@ -3,6 +3,7 @@ package api
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"io"
@@ -55,9 +56,18 @@ func (a *api) admit(hc huma.Context, r route, c *call, body bodyMode) ([]byte, e
 		return nil, err
 	}
 	if r.method == http.MethodGet || r.method == http.MethodDelete {
-		return nil, nil
+		return nil, checkCursor(hc.Query("cursor"))
 	}
 	return readBody(hc, r, body)
+}
+
+// checkCursor refuses what can be no cursor of ours before the other
+// parameters are looked at. Whether it is one of this list the list finds out.
+func checkCursor(cursor string) error {
+	if _, err := base64.RawURLEncoding.Strict().DecodeString(cursor); err != nil {
+		return store.Invalid("cursor", "is not one that this list gave")
+	}
+	return nil
 }
 
 // under is a huma.Context to be embedded: by its own name it would hide its

@@ -162,7 +162,11 @@ func (a *api) fail(hc huma.Context, err error) {
 func (a *api) report(ctx context.Context, err error) *problem {
 	p := *problemOf(err)
 	p.RequestID = requestID(ctx)
-	if p.Status >= http.StatusInternalServerError {
+	switch {
+	case p.Status < http.StatusInternalServerError:
+	case ctx.Err() != nil:
+		a.Log.InfoContext(ctx, "the client left", "request_id", p.RequestID, "status", p.Status, "err", err)
+	default:
 		a.Log.ErrorContext(ctx, "request failed", "request_id", p.RequestID, "status", p.Status, "err", err)
 	}
 	return &p

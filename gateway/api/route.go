@@ -157,7 +157,7 @@ type list[T any] struct {
 // Paging is what every list takes.
 type Paging struct {
 	Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
-	Cursor string `query:"cursor" maxLength:"1000" doc:"next of the page before; empty is the first page"`
+	Cursor string `query:"cursor" doc:"next of the page before; empty is the first page"`
 }
 
 // answer is the answer with one thing.

@@ -186,7 +186,7 @@ func TestPagesAndCursors(t *testing.T) {
 		t.Errorf("seen: %v", seen)
 	}
 	for query, status := range map[string]int{
-		"?cursor=broken": 400, "?cursor=%00": 422, "?limit=0": 422, "?limit=201": 422, "?limit=-1": 422, "?limit=x": 422,
+		"?cursor=broken": 400, "?cursor=%00": 400, "?cursor=..&x=y": 400, "?limit=0": 422, "?limit=201": 422, "?limit=-1": 422, "?limit=x": 422,
 		"?page=2": 422, "?open=maybe": 422, "?list=everything": 422,
 	} {
 		f.do("standard", "GET", "/tickets"+query, nil).is(status)
