@@ -108,11 +108,10 @@ type ExplainedAck struct {
 // Explain runs a mail through the same steps as Take, for one recipient, and
 // stores nothing.
 func (s *Service) Explain(ctx context.Context, in Incoming) (Explanation, error) {
-	x := explainMessage(in.Message)
+	m := receivedMail(in)
+	x := explainMessage(m.Message)
 	x.Auth = in.Auth
 	start := s.now()
-	m := &delivered{Incoming: in, hashes: hashes(in.Raw, in.Message)}
-	m.author, m.sole = in.Message.Author()
 	err := s.db.Dry(ctx, func(ctx context.Context, tx *store.Tx) error {
 		f, err := s.newFiling(ctx, tx, m)
 		if err != nil {

@@ -114,8 +114,7 @@ type delivered struct {
 }
 
 func (s *Service) stage(ctx context.Context, in Incoming) (*delivered, error) {
-	m := &delivered{Incoming: in, hashes: hashes(in.Raw, in.Message)}
-	m.author, m.sole = in.Message.Author()
+	m := receivedMail(in)
 	var err error
 	if m.raw, err = s.db.Stage(ctx, in.Raw); err != nil {
 		return nil, err
@@ -128,6 +127,19 @@ func (s *Service) stage(ctx context.Context, in Incoming) (*delivered, error) {
 		m.parts = append(m.parts, blob)
 	}
 	return m, nil
+}
+
+// receivedMail reads what the transaction needs to know of a mail. A null
+// sender that reports nothing is a machine's answer (RFC 5321, 4.5.5).
+func receivedMail(in Incoming) *delivered {
+	if in.From == "" && !in.Message.Automatic.Is {
+		marked := *in.Message
+		marked.Automatic = message.Automatic{Is: true, Kind: "auto_reply", Reasons: []string{"null sender"}}
+		in.Message = &marked
+	}
+	m := &delivered{Incoming: in, hashes: hashes(in.Raw, in.Message)}
+	m.author, m.sole = in.Message.Author()
+	return m
 }
 
 // rawOnly is the same mail with nothing taken from its text.

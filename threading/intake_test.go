@@ -394,3 +394,14 @@ func TestRecipient(t *testing.T) {
 		t.Errorf("switched off: %v", err)
 	}
 }
+
+// D32: the null sender is a machine, whatever its mail looks like.
+func TestD32NullSenderIsAMachine(t *testing.T) {
+	d := newDesk(t)
+	r := d.open()
+	d.close(r.Ticket)
+	got := d.deliver(letter{from: "carla@ext.example", subject: "[T#10001] away", envelope: "-"})
+	if got.Outcome != OutcomeAppend || d.status(r.Ticket) != statusClosed {
+		t.Errorf("got %+v, status %s", got, d.status(r.Ticket))
+	}
+}
