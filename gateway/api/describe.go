@@ -28,6 +28,7 @@ func (a *api) describe(mux *http.ServeMux) error {
 	for _, unused := range []string{"ErrorModel", "ErrorDetail"} { // huma's own; our problems look otherwise
 		delete(a.huma.OpenAPI().Components.Schemas.Map(), unused)
 	}
+	allowNulls(a.huma.OpenAPI().Components.Schemas.Map())
 	document, err := json.Marshal(a.huma.OpenAPI())
 	if err != nil {
 		return fmt.Errorf("describe the API: %w", err)
@@ -47,6 +48,20 @@ func (a *api) describe(mux *http.ServeMux) error {
 		_, _ = w.Write(page)
 	})
 	return nil
+}
+
+// allowNulls says of the objects that may be missing from a shape that they may
+// be null: huma says so of plain values only.
+func allowNulls(schemas map[string]*huma.Schema) {
+	for shape, names := range map[string][]string{
+		"TicketShape": {"status", "contact", "company"}, "ActivityShape": {"auth", "match"}, "QuarantinedShape": {"auth"},
+	} {
+		for _, name := range names {
+			if s := schemas[shape]; s != nil && s.Properties[name] != nil {
+				s.Properties[name] = &huma.Schema{OneOf: []*huma.Schema{s.Properties[name], {Type: "null"}}}
+			}
+		}
+	}
 }
 
 // section is the operations of one tag, as the page shows them.
@@ -114,6 +129,8 @@ func schemaType(s *huma.Schema) string {
 	switch {
 	case s == nil:
 		return ""
+	case len(s.OneOf) == 2 && s.OneOf[1].Type == "null":
+		return schemaType(s.OneOf[0]) + " or null"
 	case s.Ref != "":
 		return s.Ref[strings.LastIndexByte(s.Ref, '/')+1:]
 	case s.Type == huma.TypeArray && s.Items != nil:

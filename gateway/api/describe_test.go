@@ -103,6 +103,11 @@ func (f *fixture) checkReferences(d document) {
 			f.t.Errorf("%s leads nowhere", ref)
 		}
 	}
+	for _, name := range []string{"TicketShape", "ActivityShape", "QuarantinedShape"} {
+		if !strings.Contains(string(d.Components.Schemas[name]), `{"type":"null"}`) {
+			f.t.Errorf("%s has no object that may be null", name)
+		}
+	}
 	for _, word := range []string{"ErrorModel", "huma"} {
 		if strings.Contains(raw, word) {
 			f.t.Errorf("the document speaks of %s", word)

@@ -7,12 +7,14 @@ import (
 	"net/http"
 	"strconv"
 
+	"github.com/danielgtaylor/huma/v2"
+
 	"ticketgate/store"
 )
 
 func (a *api) registerFiles() {
 	add(a, route{id: "get-activity-raw", method: http.MethodGet, path: activityPath + "/raw", tag: tagDesk,
-		find: a.findActivity, summary: "The stored message as it came in, below our own trace fields"}, a.activityRaw)
+		find: a.findActivity, serves: "message/rfc822", summary: "The stored message as it came in, below our own trace fields"}, a.activityRaw)
 	add(a, route{id: "get-attachment", method: http.MethodGet, path: activityPath + "/attachments/{file}", tag: tagDesk,
 		find: a.findActivity, summary: "A file of an activity"}, a.attachment)
 }
@@ -25,7 +27,19 @@ type download struct {
 	Disposition string `header:"Content-Disposition"`
 	Policy      string `header:"Content-Security-Policy"`
 	Length      string `header:"Content-Length"`
-	Body        []byte `contentType:"application/octet-stream"`
+	Body        []byte
+}
+
+// downloadResponse describes a download.
+func downloadResponse(r route) *huma.Response {
+	media := r.serves
+	if media == "" {
+		media = "*/*"
+	}
+	return &huma.Response{
+		Description: "the bytes, to be saved",
+		Content:     map[string]*huma.MediaType{media: {Schema: &huma.Schema{Type: huma.TypeString, Format: "binary"}}},
+	}
 }
 
 const sandbox = "sandbox; default-src 'none'"

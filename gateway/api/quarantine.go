@@ -15,7 +15,7 @@ func (a *api) registerQuarantine() {
 	add(a, route{id: "get-quarantined", method: http.MethodGet, path: "/quarantine/{id}", tag: tagAdmin, find: find,
 		summary: "One mail of the quarantine"}, a.getQuarantined)
 	add(a, route{id: "get-quarantined-raw", method: http.MethodGet, path: "/quarantine/{id}/raw", tag: tagAdmin, find: find,
-		summary: "Its bytes as they came in, below our own trace fields"}, a.quarantinedRaw)
+		serves: "message/rfc822", summary: "Its bytes as they came in, below our own trace fields"}, a.quarantinedRaw)
 	add(a, route{id: "release-quarantined", method: http.MethodPost, path: "/quarantine/{id}/release", tag: tagAdmin, find: find,
 		status: http.StatusOK, summary: "Make a ticket of it"}, a.releaseQuarantined)
 	add(a, route{id: "delete-quarantined", method: http.MethodPost, path: "/quarantine/{id}/delete", tag: tagAdmin, find: find,
@@ -80,7 +80,7 @@ func (a *api) releaseQuarantined(ctx context.Context, c *call, in *OnThing) (*ti
 	if err != nil {
 		return nil, err
 	}
-	return a.ticketOnce(ctx, t)
+	return a.ticketOnce(ctx, c, t)
 }
 
 // deleteQuarantined leaves the mail's delivery keys: the same mail again is

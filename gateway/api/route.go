@@ -33,6 +33,7 @@ type route struct {
 	pure    bool     // a POST that changes nothing: no answer of it is kept
 	large   bool     // a mail or files come in
 	media   []string // accepted types of the body; none: JSON
+	serves  string   // type of a download; none: any
 	status  int      // of success; 0: 200, or 204 where nothing is answered
 	// find tells whether the thing that the path names is there for the
 	// caller (nil or a not_found), before his role or his body are looked at.
@@ -83,6 +84,9 @@ func add[I, O any](a *api, r route, handle func(ctx context.Context, c *call, in
 	}
 	if r.method == http.MethodPost {
 		op.Parameters = append(op.Parameters, idempotencyParameter())
+	}
+	if reflect.TypeFor[O]() == reflect.TypeFor[download]() {
+		op.Responses["200"] = downloadResponse(r)
 	}
 	huma.Register(a.huma, op, func(ctx context.Context, in *I) (*O, error) {
 		if err := checkStrings(in); err != nil {

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"slices"
 	"strconv"
 
 	"ticketgate/store"
@@ -22,6 +23,31 @@ func seen(ctx context.Context, tx *store.Tx, c *call, number int64) (store.Ticke
 		return store.Ticket{}, notFound()
 	}
 	return t, nil
+}
+
+// seenLinks drops the links to tickets that the caller does not see: a mail to
+// several accounts ties tickets of several channels.
+func seenLinks(ctx context.Context, tx *store.Tx, c *call, links []store.Link) ([]store.Link, error) {
+	if len(links) == 0 || c.admin() {
+		return links, nil
+	}
+	numbers := make([]int64, 0, len(links))
+	for _, l := range links {
+		numbers = append(numbers, l.Number)
+	}
+	found, err := tx.TicketsByNumber(ctx, numbers)
+	if err != nil {
+		return nil, err
+	}
+	desk, err := tx.Desk(ctx)
+	if err != nil {
+		return nil, err
+	}
+	hidden := map[int64]bool{}
+	for _, t := range found {
+		hidden[t.Number] = !desk.Sees(c.agent.ID, t.ChannelID)
+	}
+	return slices.DeleteFunc(slices.Clone(links), func(l store.Link) bool { return hidden[l.Number] }), nil
 }
 
 // findTicket is the 404 of paths below a ticket.

@@ -37,13 +37,13 @@ func (a *api) mergeTicket(ctx context.Context, c *call, in *mergeInput) (*ticket
 	if err != nil {
 		return nil, err
 	}
-	return a.acted(ctx, func() (store.Ticket, error) {
+	return a.acted(ctx, c, func() (store.Ticket, error) {
 		return a.Desk.Merge(ctx, c.agent, c.ticket.Number, in.Body.Into)
 	})
 }
 
 func (a *api) takeTicket(ctx context.Context, c *call, _ *OnTicket) (*ticketAnswer, error) {
-	return a.acted(ctx, func() (store.Ticket, error) { return a.Desk.TakeOwnership(ctx, c.agent, c.ticket.Number) })
+	return a.acted(ctx, c, func() (store.Ticket, error) { return a.Desk.TakeOwnership(ctx, c.agent, c.ticket.Number) })
 }
 
 type confirmInput struct {
@@ -58,20 +58,20 @@ func (a *api) confirmTicket(ctx context.Context, c *call, in *confirmInput) (*ti
 	if in.Body != nil && in.Body.Remember != "" {
 		remember = in.Body.Remember
 	}
-	return a.acted(ctx, func() (store.Ticket, error) {
+	return a.acted(ctx, c, func() (store.Ticket, error) {
 		return a.Desk.Confirm(ctx, c.agent, c.ticket.Number, remember)
 	})
 }
 
 func (a *api) dismissTicket(ctx context.Context, c *call, _ *OnTicket) (*ticketAnswer, error) {
-	return a.acted(ctx, func() (store.Ticket, error) { return a.Desk.Dismiss(ctx, c.agent, c.ticket.Number) })
+	return a.acted(ctx, c, func() (store.Ticket, error) { return a.Desk.Dismiss(ctx, c.agent, c.ticket.Number) })
 }
 
 // acted shows the ticket that an action gave.
-func (a *api) acted(ctx context.Context, do func() (store.Ticket, error)) (*ticketAnswer, error) {
+func (a *api) acted(ctx context.Context, c *call, do func() (store.Ticket, error)) (*ticketAnswer, error) {
 	t, err := do()
 	if err != nil {
 		return nil, err
 	}
-	return a.ticketOnce(ctx, t)
+	return a.ticketOnce(ctx, c, t)
 }

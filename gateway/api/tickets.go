@@ -55,7 +55,7 @@ func (a *api) listTickets(ctx context.Context, c *call, in *ticketQuery) (*page[
 		if err != nil {
 			return nil, err
 		}
-		shapes, err := a.shapesOf(ctx, tx, found)
+		shapes, err := a.shapesOf(ctx, tx, c, found)
 		if err != nil {
 			return nil, err
 		}
@@ -64,7 +64,7 @@ func (a *api) listTickets(ctx context.Context, c *call, in *ticketQuery) (*page[
 }
 
 // shapesOf fills in what the tickets of a list mention.
-func (a *api) shapesOf(ctx context.Context, tx *store.Tx, found []store.Ticket) ([]ticketShape, error) {
+func (a *api) shapesOf(ctx context.Context, tx *store.Tx, c *call, found []store.Ticket) ([]ticketShape, error) {
 	desk, err := tx.Desk(ctx)
 	if err != nil {
 		return nil, err
@@ -84,7 +84,7 @@ func (a *api) shapesOf(ctx context.Context, tx *store.Tx, found []store.Ticket) 
 			return nil, err
 		}
 		s.Contact, s.Company = mentionContact(contact), mentionCompany(company)
-		if err := fillConversation(ctx, tx, &s); err != nil {
+		if err := fillConversation(ctx, tx, c, &s); err != nil {
 			return nil, err
 		}
 		shapes = append(shapes, s)
@@ -92,9 +92,12 @@ func (a *api) shapesOf(ctx context.Context, tx *store.Tx, found []store.Ticket) 
 	return shapes, nil
 }
 
-func fillConversation(ctx context.Context, tx *store.Tx, s *ticketShape) error {
+func fillConversation(ctx context.Context, tx *store.Tx, c *call, s *ticketShape) error {
 	links, err := tx.Links(ctx, s.Number)
 	if err != nil {
+		return err
+	}
+	if links, err = seenLinks(ctx, tx, c, links); err != nil {
 		return err
 	}
 	people, err := tx.Participants(ctx, s.Number)
@@ -145,7 +148,7 @@ type newTicket struct {
 		HTML          string        `json:"html" lines:"many"`
 		ContactID     string        `json:"contact_id" maxLength:"64"`
 		Contact       *contactInput `json:"contact"`
-		Medium        string        `json:"medium" enum:"phone,letter,web,email,internal"`
+		Medium        string        `json:"medium" enum:"phone,letter,web,portal,email" doc:"how an enquiry came in; default phone"`
 		Attachments   []fileInput   `json:"attachments" maxItems:"200"`
 		Priority      string        `json:"priority" enum:"low,normal,high,urgent"`
 		MarkerID      string        `json:"marker_id" maxLength:"64"`
@@ -178,7 +181,7 @@ func (a *api) createTicket(ctx context.Context, c *call, in *newTicket) (*ticket
 	if err != nil {
 		return nil, err
 	}
-	out, err := a.ticketOnce(ctx, t)
+	out, err := a.ticketOnce(ctx, c, t)
 	if err != nil {
 		return nil, err
 	}
@@ -188,9 +191,9 @@ func (a *api) createTicket(ctx context.Context, c *call, in *newTicket) (*ticket
 
 // ticketOnce shows a ticket to the one who just made or changed it, also when
 // he will not see it again.
-func (a *api) ticketOnce(ctx context.Context, t store.Ticket) (*ticketAnswer, error) {
+func (a *api) ticketOnce(ctx context.Context, c *call, t store.Ticket) (*ticketAnswer, error) {
 	return view(ctx, a.DB, func(ctx context.Context, tx *store.Tx) (*ticketAnswer, error) {
-		shapes, err := a.shapesOf(ctx, tx, []store.Ticket{t})
+		shapes, err := a.shapesOf(ctx, tx, c, []store.Ticket{t})
 		if err != nil {
 			return nil, err
 		}
@@ -208,9 +211,15 @@ func (a *api) getTicket(ctx context.Context, c *call, _ *OnTicket) (*ticketAnswe
 	if err != nil {
 		return nil, err
 	}
+	links, err := view(ctx, a.DB, func(ctx context.Context, tx *store.Tx) ([]store.Link, error) {
+		return seenLinks(ctx, tx, c, v.Links)
+	})
+	if err != nil {
+		return nil, err
+	}
 	s := a.ticketOf(v.Ticket)
 	s.Status, s.Contact, s.Company = mentionStatus(v.Status), mentionContact(v.Contact), mentionCompany(v.Company)
-	s.Links, s.Participants = some(v.Links), participants(v.Participants)
+	s.Links, s.Participants = some(links), participants(v.Participants)
 	for _, h := range v.Held {
 		s.Held = append(s.Held, heldShape{Ticket: h.Ticket, From: h.From, Subject: h.Subject, CreatedAt: h.CreatedAt.UTC()})
 	}
@@ -261,5 +270,5 @@ func (a *api) patchTicket(ctx context.Context, c *call, in *ticketPatch) (*ticke
 	if err != nil {
 		return nil, err
 	}
-	return a.ticketOnce(ctx, t)
+	return a.ticketOnce(ctx, c, t)
 }

@@ -322,3 +322,21 @@ func TestAStrangersMailIsConfirmedOrDismissed(t *testing.T) {
 		})
 	}
 }
+
+func TestLinksLeadOnlyWhereTheCallerMayLook(t *testing.T) {
+	f := newFixture(t)
+	f.do("admin", "POST", "/mail-accounts", m{"address": "sales@example.test", "default_channel_id": f.sales}).is(201)
+	in := f.incoming(customersMail)
+	in.Recipients = []string{"support@example.test", "sales@example.test"}
+	results := f.service.Take(f.ctx, in)
+	path := f.ticketPath(results[0].Ticket)
+	if links := f.do("admin", "GET", path, nil).json()["links"].([]any); len(links) != 1 || links[0].(m)["number"] != float64(results[1].Ticket) {
+		t.Errorf("the admin sees %v", links)
+	}
+	if links := f.do("standard", "GET", path, nil).json()["links"].([]any); len(links) != 0 {
+		t.Errorf("an agent of one channel sees %v", links)
+	}
+	if links := f.do("standard", "GET", "/tickets", nil).items()[0]["links"].([]any); len(links) != 0 {
+		t.Errorf("an agent of one channel is shown %v", links)
+	}
+}
