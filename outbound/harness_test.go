@@ -101,7 +101,7 @@ func opened(t testing.TB, db *store.DB, err error) *store.DB {
 // options is a service with short spans, over the sink.
 func (r *rig) options() Options {
 	return Options{
-		DB: r.db, Queue: r.queue, Keyring: NewKeyring(r.db, r.seal, nil), Log: r.log(),
+		DB: r.db, Queue: r.queue, Keyring: NewKeyring(r.db, r.seal, nil), Log: quietLog(),
 		Smarthost: "smtp://" + r.sink.Addr(), Hostname: "desk.example.org",
 		RetryBase: 20 * time.Millisecond, RetryMax: 100 * time.Millisecond, Reconcile: 100 * time.Millisecond,
 		Poll: 50 * time.Millisecond, RouteRetry: 20 * time.Millisecond, RouteMax: 100 * time.Millisecond,

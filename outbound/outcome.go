@@ -18,12 +18,15 @@ func (s *Service) outcome(d store.Delivery, t tried) store.Outcome {
 	if t.sent {
 		o.State, o.Reason = stateOf(t.class)
 	}
-	if t.class == classRoute || t.class == classConfig {
+	span := s.backoff(d.Attempts)
+	switch t.class {
+	case classRoute:
 		// It goes as soon as the next hop is back; nothing is taken before.
-		o.NextAttemptAt = now.Add(s.opt.RouteRetry)
-	} else {
-		o.NextAttemptAt = now.Add(s.backoff(d.Attempts))
+		span = s.opt.RouteRetry
+	case classConfig:
+		span = min(span, 10*s.opt.RouteMax)
 	}
+	o.NextAttemptAt = now.Add(span)
 	if o.State == store.Deferred || o.State == store.Unknown {
 		s.giveUpOrGoOn(d, &o, now)
 	}

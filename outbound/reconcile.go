@@ -22,16 +22,17 @@ func (s *Service) reconcileLoop(ctx context.Context) {
 	ticker := time.NewTicker(s.opt.Reconcile)
 	defer ticker.Stop()
 	s.advise(ctx)
-	for full := true; ; {
+	for s.full.Store(true); ; {
+		full := s.full.Swap(false)
 		if err := s.reconcile(ctx, full); err != nil && ctx.Err() == nil {
+			s.full.CompareAndSwap(false, full) // what did not succeed is still to be done
 			s.opt.Log.Error("comparing the ledger with the queue", "error", err)
 		}
 		select {
 		case <-ctx.Done():
 			return
-		case full = <-s.kick:
+		case <-s.kick:
 		case <-ticker.C:
-			full = s.queueDown.Load()
 		}
 	}
 }
@@ -63,8 +64,9 @@ func (s *Service) reconcile(ctx context.Context, full bool) error {
 		if err != nil {
 			return err
 		}
+		err = s.enter(ctx, rows, full)
 		s.examine(ctx, rows)
-		if err := s.enter(ctx, rows, full); err != nil {
+		if err != nil {
 			return err
 		}
 		if after = next; next == "" {

@@ -107,8 +107,9 @@ type Service struct {
 	metrics   *metrics
 
 	queueDown atomic.Bool
-	kick      chan bool // asks for a reconciliation; true: a full one
-	examined  knownIDs  // of reconcile's goroutine alone
+	kick      chan struct{} // asks for a reconciliation
+	full      atomic.Bool   // the next one is to be a full one
+	examined  knownIDs      // of reconcile's goroutine alone
 
 	stopTaking context.CancelFunc // ends the loops
 	abort      context.CancelFunc // ends attempts under way
@@ -129,7 +130,7 @@ func New(opt Options) (*Service, error) {
 		return nil, err
 	}
 	s := &Service{
-		opt: opt, transport: transport, route: newBreaker(), kick: make(chan bool, 2), examined: knownIDs{},
+		opt: opt, transport: transport, route: newBreaker(), kick: make(chan struct{}, 1), examined: knownIDs{},
 		worker: opt.Hostname + "/" + strconv.Itoa(os.Getpid()) + "/" + store.NewID(),
 	}
 	s.metrics, err = newMetrics(s, opt.Metrics)
@@ -214,8 +215,11 @@ func (s *Service) queueSays(err error) {
 
 // reconcileSoon asks for a reconciliation, unless that is asked already.
 func (s *Service) reconcileSoon(full bool) {
+	if full {
+		s.full.Store(true)
+	}
 	select {
-	case s.kick <- full:
+	case s.kick <- struct{}{}:
 	default:
 	}
 }

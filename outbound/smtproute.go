@@ -270,9 +270,10 @@ func tlsFailure(err error) *result {
 	var host x509.HostnameError
 	var invalid x509.CertificateInvalidError
 	var record tls.RecordHeaderError
-	var alert tls.AlertError
+	var alert *net.OpError // how crypto/tls reports an alert of the other side
 	if errors.As(err, &certificate) || errors.As(err, &unknown) || errors.As(err, &host) ||
-		errors.As(err, &invalid) || errors.As(err, &record) || errors.As(err, &alert) {
+		errors.As(err, &invalid) || errors.As(err, &record) ||
+		errors.As(err, &alert) && alert.Op == "remote error" {
 		return untrusted("", fmt.Errorf("TLS: %w", err))
 	}
 	return &result{class: classRoute, err: fmt.Errorf("TLS: %w", err)}

@@ -108,9 +108,13 @@ func (s *Service) attempt(ctx context.Context, due store.Due) (again store.Due, 
 	begun := s.opt.Now()
 	d, m, granted, err := s.claim(ctx, due.DeliveryID, begun)
 	if err != nil {
+		if store.IsNotFound(err) {
+			return due, false
+		}
 		s.opt.Log.Error("a delivery can't be claimed", "delivery_id", due.DeliveryID, "error", err)
-		due.DueAt = begun.Add(jitter(waitAtMost))
-		return due, !store.IsNotFound(err)
+		_ = waitFor(ctx, nil, jitter(waitAtMost)) // keeps this worker from asking without pause
+		due.DueAt = s.opt.Now()
+		return due, true
 	}
 	if !granted {
 		// Done, held, cancelled, somebody else's, or not due yet.
