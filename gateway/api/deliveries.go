@@ -13,17 +13,15 @@ func (a *api) registerDeliveries() {
 		summary: "The outbound ledger, newest first"}, a.listDeliveries)
 	add(a, route{id: "get-delivery", method: http.MethodGet, path: "/deliveries/{id}", tag: tagDesk,
 		find: a.findDelivery, summary: "One row of the ledger"}, a.getDelivery)
-	for _, action := range []string{"retry", "hold", "release", "cancel"} {
-		add(a, route{id: action + "-delivery", method: http.MethodPost, path: "/deliveries/{id}/" + action, tag: tagDesk,
-			find: a.findDelivery, status: http.StatusOK, summary: deliveryActions[action]}, a.changeDelivery(action))
+	for _, action := range []struct{ word, summary string }{
+		{"retry", "Try a delivery again, now"},
+		{"hold", "Keep a delivery back until it is released"},
+		{"release", "Let a held delivery go on"},
+		{"cancel", "Give a delivery up"},
+	} {
+		add(a, route{id: action.word + "-delivery", method: http.MethodPost, path: "/deliveries/{id}/" + action.word, tag: tagDesk,
+			find: a.findDelivery, status: http.StatusOK, summary: action.summary}, a.changeDelivery(action.word))
 	}
-}
-
-var deliveryActions = map[string]string{
-	"retry":   "Try a delivery again, now",
-	"hold":    "Keep a delivery back until it is released",
-	"release": "Let a held delivery go on",
-	"cancel":  "Give a delivery up",
 }
 
 // OnThing is the path of a thing with an id.
