@@ -82,6 +82,7 @@ type DNSConfig struct {
 // OutboundConfig says how answers leave.
 type OutboundConfig struct {
 	Smarthost URL
+	Default   bool // nobody set Smarthost
 	Workers   int
 	MaxAge    time.Duration
 }

@@ -22,6 +22,7 @@ func (s *settings) finish() {
 	} else if !isAddress(c.AdminEmail) {
 		s.problem(envPrefix+"ADMIN_EMAIL", "", "is no mail address")
 	}
+	c.Outbound.Default = !s.named["outbound.smarthost"]
 	s.shareIntake()
 	s.checkReach("lmtp", c.LMTP)
 	s.checkReach("smtp", c.SMTP)

@@ -1,0 +1,218 @@
+package gateway
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"ticketgate/gateway/verify"
+	"ticketgate/store"
+	"ticketgate/store/blob"
+	"ticketgate/store/postgres"
+	"ticketgate/store/sqlite"
+	"ticketgate/threading"
+)
+
+// Core is what the daemon and every command of the shell stand on: the store,
+// opened and set up, and what reads and writes it. Several processes may have
+// one on the same store.
+type Core struct {
+	Config    *Config
+	DB        *store.DB
+	Blobs     store.Blobs
+	Seal      *store.Sealer
+	Threading *threading.Service
+	Resolver  *verify.Resolver
+	Created   bool // this call made the desk: it is the first start
+
+	queued atomic.Pointer[func(context.Context, []store.Due)]
+}
+
+// CoreOptions are what the daemon gives beyond the configuration.
+type CoreOptions struct {
+	Log       *slog.Logger
+	Exclusive bool // refuse a second daemon on one SQLite
+	PublicURL string
+	Observe   func(batch int, commit time.Duration)
+	Lookup    func(kind, result string) // told of each DNS look-up
+	Now       func() time.Time
+}
+
+// OpenCore opens the store, makes the master secret and the desk where there
+// are none, and writes the first admin's token to DataDir/admin-token.
+func OpenCore(ctx context.Context, c *Config, opt CoreOptions) (*Core, error) {
+	if opt.Log == nil {
+		opt.Log = slog.New(slog.DiscardHandler)
+	}
+	if err := os.MkdirAll(c.DataDir, 0o700); err != nil {
+		return nil, fmt.Errorf("data_dir: %w", err)
+	}
+	secrets, err := masterSecrets(c)
+	if err != nil {
+		return nil, err
+	}
+	core := &Core{Config: c, Resolver: verify.NewResolver(verify.ResolverOptions{
+		Server: c.DNS.Resolver, Timeout: c.DNS.Timeout, Now: opt.Now, Observe: opt.Lookup,
+	})}
+	if core.Seal, err = store.NewSealer(secrets); err != nil {
+		return nil, err
+	}
+	if core.Blobs, err = blob.Open(c.BlobURL.Reveal()); err != nil {
+		return nil, fmt.Errorf("blob.url: %w", err)
+	}
+	if core.DB, err = openStore(ctx, c, core.Blobs, opt); err != nil {
+		return nil, err
+	}
+	if err := core.setUp(ctx, secrets, opt); err != nil {
+		return nil, errors.Join(err, core.Close())
+	}
+	return core, nil
+}
+
+// openStore opens the database that store.url names.
+func openStore(ctx context.Context, c *Config, blobs store.Blobs, opt CoreOptions) (*store.DB, error) {
+	options := store.Options{Blobs: blobs, Log: opt.Log, Now: opt.Now, Observe: opt.Observe, Exclusive: opt.Exclusive}
+	var db *store.DB
+	var err error
+	if c.StoreURL.Scheme() != "sqlite" {
+		db, err = postgres.Open(ctx, c.StoreURL.Reveal(), options)
+	} else {
+		path := c.StoreURL.Rest()
+		if err = os.MkdirAll(filepath.Dir(path), 0o700); err == nil {
+			db, err = sqlite.Open(ctx, path, options)
+		}
+	}
+	switch {
+	case store.ReasonOf(err) == store.ReasonInUse:
+		return nil, fmt.Errorf("another daemon serves %s already", c.StoreURL)
+	case err != nil:
+		return nil, fmt.Errorf("store %s: %w", c.StoreURL, err)
+	}
+	return db, nil
+}
+
+// setUp checks the secret against the store and makes the first desk.
+func (c *Core) setUp(ctx context.Context, secrets []string, opt CoreOptions) error {
+	if err := c.checkSecret(ctx); err != nil {
+		return err
+	}
+	var err error
+	c.Threading, err = threading.New(threading.Options{
+		DB: c.DB, Secrets: secrets, Keys: c.Config.Keys, Hostname: c.Config.Hostname, PublicURL: opt.PublicURL,
+		Now: opt.Now, Log: opt.Log, Queued: c.whenQueued,
+	})
+	if err != nil {
+		return err
+	}
+	token, created, err := c.Threading.Setup(ctx, c.Config.AdminEmail)
+	if err != nil {
+		return fmt.Errorf("first start: %w", err)
+	}
+	c.Created = created
+	return c.keepAdminToken(ctx, token)
+}
+
+// metaSecret holds a text sealed under the secret that the store belongs to.
+const metaSecret = "secret_check"
+
+var errOtherSecret = errors.New("the store was made with another master secret: set `secret` to that one, " +
+	"or copy the file data_dir/secret of the first node")
+
+// checkSecret refuses to run with a secret that opens nothing of this store: it
+// would sign tokens that no other node knows, and fail at the first DKIM key.
+func (c *Core) checkSecret(ctx context.Context) error {
+	return c.DB.Update(ctx, func(ctx context.Context, tx *store.Tx) error {
+		kept, err := tx.Meta(ctx, metaSecret)
+		if err != nil {
+			return err
+		}
+		if kept == "" {
+			sealed := c.Seal.Seal(metaSecret, []byte("ticketgate"))
+			return tx.SetMeta(ctx, metaSecret, base64.StdEncoding.EncodeToString(sealed))
+		}
+		sealed, err := base64.StdEncoding.DecodeString(kept)
+		if err != nil {
+			return err
+		}
+		if _, err := c.Seal.Open(metaSecret, sealed); err != nil {
+			return errOtherSecret
+		}
+		return nil
+	})
+}
+
+// metaAdminToken tells that the first admin's token was handed over.
+const metaAdminToken = "admin_token_written"
+
+// TokenFile is where the first start leaves the admin's token.
+func (c *Config) TokenFile() string { return filepath.Join(c.DataDir, "admin-token") }
+
+// keepAdminToken writes the first admin's token to its file. A start that was
+// killed between making the desk and writing the file is made up for with a
+// fresh token.
+func (c *Core) keepAdminToken(ctx context.Context, token string) error {
+	var written string
+	err := c.DB.View(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
+		written, err = tx.Meta(ctx, metaAdminToken)
+		return err
+	})
+	if err != nil || written != "" {
+		return err
+	}
+	if token == "" {
+		desk, err := c.DB.Desk(ctx)
+		if err != nil {
+			return err
+		}
+		admin := firstAdmin(desk)
+		if admin == nil {
+			return nil
+		}
+		if token, err = c.MakeToken(ctx, admin.ID, "first start", nil); err != nil {
+			return err
+		}
+	}
+	if err := replaceFile(c.Config.TokenFile(), token+"\n"); err != nil {
+		return fmt.Errorf("admin's token: %w", err)
+	}
+	return c.DB.Update(ctx, func(ctx context.Context, tx *store.Tx) error {
+		return tx.SetMeta(ctx, metaAdminToken, "yes")
+	})
+}
+
+func firstAdmin(desk *store.Desk) *store.Agent {
+	for i := range desk.Agents {
+		if a := &desk.Agents[i]; a.Active && a.Role == store.RoleAdmin {
+			return a
+		}
+	}
+	return nil
+}
+
+// MakeToken makes an API token for an agent and gives it; only its hash is kept.
+func (c *Core) MakeToken(ctx context.Context, agentID, name string, scopes []string) (string, error) {
+	plain, hash := threading.NewToken()
+	err := c.DB.Update(ctx, func(ctx context.Context, tx *store.Tx) error {
+		return tx.PutToken(ctx, store.Token{
+			ID: store.NewID(), Name: name, AgentID: agentID, Hash: hash, Scopes: scopes, CreatedAt: time.Now().UTC(),
+		})
+	})
+	return plain, err
+}
+
+// whenQueued passes on which deliveries wait, once there is somebody to tell. A
+// command has nobody: the daemon beside it finds them in the ledger.
+func (c *Core) whenQueued(ctx context.Context, due []store.Due) {
+	if tell := c.queued.Load(); tell != nil {
+		(*tell)(ctx, due)
+	}
+}
+
+// Close gives the store back.
+func (c *Core) Close() error { return c.DB.Close() }

@@ -1,0 +1,416 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"ticketgate/gateway/api"
+	"ticketgate/gateway/lmtp"
+	"ticketgate/gateway/verify"
+	"ticketgate/store"
+)
+
+// Options are what a Daemon gets beside its configuration. The zero value works.
+type Options struct {
+	Log     *slog.Logger   // nil: nothing is logged
+	Level   *slog.LevelVar // of Log, for Reload; nil: the level stays
+	Version string
+	// Listeners are open already, by face, as systemd hands them in; they
+	// stand in place of the configured ones of that face.
+	Listeners map[string][]net.Listener
+	Notify    func(state string) // tells the service manager; nil: nobody
+	Watchdog  time.Duration      // how often the service manager wants to hear; 0: never
+	Out       io.Writer          // what the first start has to say; nil: nowhere
+	Now       func() time.Time
+}
+
+// Daemon is one serving process: all the parts, and the order of their begin
+// and end. It is started once and stopped once.
+type Daemon struct {
+	config *Config
+	opt    Options
+	log    *slog.Logger
+
+	metrics *metrics
+	health  *health
+	core    *Core
+	certs   map[string]*certificate // by face
+	web     []*webServer
+	end     cleanup
+	failed  chan error // the first listener that ended by itself
+
+	mu    sync.Mutex // guards addrs
+	addrs map[string][]net.Addr
+}
+
+// New makes a Daemon; it does nothing until Start.
+func New(c *Config, opt Options) *Daemon {
+	if opt.Log == nil {
+		opt.Log = slog.New(slog.DiscardHandler)
+	}
+	if opt.Notify == nil {
+		opt.Notify = func(string) {}
+	}
+	if opt.Out == nil {
+		opt.Out = io.Discard
+	}
+	if opt.Now == nil {
+		opt.Now = time.Now
+	}
+	return &Daemon{
+		config: c, opt: opt, log: opt.Log, metrics: newMetrics(opt.Version),
+		certs: map[string]*certificate{}, addrs: map[string][]net.Addr{}, failed: make(chan error, 1),
+	}
+}
+
+// Start opens everything, and returns when mail and requests are served; then
+// the service manager is told. ctx bounds the start alone. What a start that
+// fails had begun is ended.
+func (d *Daemon) Start(ctx context.Context) error {
+	err := d.start(ctx)
+	if err != nil {
+		return errors.Join(err, d.end.run(ctx))
+	}
+	if err := d.writeAddresses(); err != nil {
+		return errors.Join(err, d.end.run(ctx))
+	}
+	if d.core.Created {
+		_, _ = io.WriteString(d.opt.Out, firstSteps(d.config, d.publicURL(nil))) // advice that nobody reads is no reason to stop
+	}
+	d.log.Info("serving", "version", d.opt.Version, "hostname", d.config.Hostname, "addresses", d.addresses(),
+		"store", d.config.StoreURL, "redis", d.config.RedisURL, "smarthost", d.config.Outbound.Smarthost)
+	d.opt.Notify("READY=1\nSTATUS=serving")
+	return nil
+}
+
+func (d *Daemon) start(ctx context.Context) error {
+	if err := d.readCertificates(); err != nil {
+		return err
+	}
+	public, err := d.open(ctx, FaceHTTP, d.config.HTTP.Listen)
+	if err != nil {
+		return err
+	}
+	observed, err := d.open(ctx, FaceMetrics, d.config.MetricsListen)
+	if err != nil {
+		return err
+	}
+	if err := d.openCore(ctx, d.publicURL(public)); err != nil {
+		return err
+	}
+	sending, err := d.startSending(ctx)
+	if err != nil {
+		return err
+	}
+	in := d.newIntake()
+	d.end.push("web", d.stopWeb) // after the intake has drained: until then /readyz says so
+	if err := d.startIntake(ctx, in); err != nil {
+		return err
+	}
+	d.health = d.newHealth(sending)
+	d.startJobs(in)
+	if err := d.startWeb(public, observed, in, sending); err != nil {
+		return err
+	}
+	return nil
+}
+
+// Stop drains: no new transaction is taken, running ones end. What has not
+// ended when ctx does is cut off; nothing that was answered is lost by that.
+func (d *Daemon) Stop(ctx context.Context) error {
+	d.opt.Notify("STOPPING=1\nSTATUS=draining")
+	d.log.Info("shutting down")
+	if d.health != nil {
+		d.health.draining.Store(true)
+	}
+	d.removeAddresses()
+	err := d.end.run(ctx)
+	d.log.Info("stopped")
+	return err
+}
+
+// Run starts, serves until ctx ends or a listener fails, and stops within
+// shutdown_timeout. Transactions that had to be cut off are no error: their
+// senders were told nothing, and send again.
+func (d *Daemon) Run(ctx context.Context) error {
+	if err := d.Start(ctx); err != nil {
+		return err
+	}
+	var cause error
+	select {
+	case <-ctx.Done():
+	case cause = <-d.failed:
+		d.log.Error("a listener failed", "err", cause)
+	}
+	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), d.config.ShutdownTimeout)
+	defer cancel()
+	err := d.Stop(stopping)
+	if errors.Is(err, context.DeadlineExceeded) {
+		d.log.Warn("not everything ended in time", "err", err)
+		err = nil
+	}
+	return errors.Join(cause, err)
+}
+
+// Addr gives the first address of a face, nil where it has none: before Start,
+// or for a face that is not configured.
+func (d *Daemon) Addr(face string) net.Addr {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.addrs[face]) == 0 {
+		return nil
+	}
+	return d.addrs[face][0]
+}
+
+// Reload takes the log level of a fresh configuration, and reads the
+// certificates again; where that fails the old ones stay in use.
+func (d *Daemon) Reload(c *Config) error {
+	if d.opt.Level != nil {
+		d.opt.Level.Set(c.Level())
+	}
+	var failed error
+	for face, cert := range d.certs {
+		if cert == nil {
+			continue
+		}
+		if err := cert.reload(); err != nil {
+			failed = errors.Join(failed, fmt.Errorf("%s.tls_cert: %w", face, err))
+		}
+	}
+	return failed
+}
+
+func (d *Daemon) readCertificates() error {
+	for face, files := range map[string]CertificateFiles{FaceHTTP: d.config.HTTP.TLS, FaceLMTP: d.config.LMTP.TLS} {
+		cert, err := newCertificate(files)
+		if err != nil {
+			return fmt.Errorf("%s.tls_cert: %w", face, err)
+		}
+		d.certs[face] = cert
+	}
+	return nil
+}
+
+// open gives the listeners of an HTTP face, which are closed at the end.
+func (d *Daemon) open(ctx context.Context, face string, where []Address) ([]net.Listener, error) {
+	listeners := d.opt.Listeners[face]
+	if len(listeners) == 0 {
+		var err error
+		if listeners, err = listen(ctx, where); err != nil {
+			return nil, fmt.Errorf("%s.listen: %w", face, err)
+		}
+	}
+	for _, l := range listeners {
+		d.end.pushClose(face+" listener", func() error {
+			if err := l.Close(); !errors.Is(err, net.ErrClosed) {
+				return err
+			}
+			return nil // its server closed it
+		})
+		d.heard(face, l.Addr())
+	}
+	return listeners, nil
+}
+
+// heard remembers an address.
+func (d *Daemon) heard(face string, addrs ...net.Addr) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.addrs[face] = append(d.addrs[face], addrs...)
+}
+
+// publicURL gives what links begin with.
+func (d *Daemon) publicURL(listeners []net.Listener) string {
+	if d.config.HTTP.PublicURL != "" {
+		return d.config.HTTP.PublicURL
+	}
+	if listeners == nil {
+		return originOf(d.config.HTTP.TLS.Enabled(), d.Addr(FaceHTTP))
+	}
+	return originOf(d.config.HTTP.TLS.Enabled(), listeners[0].Addr())
+}
+
+func (d *Daemon) openCore(ctx context.Context, publicURL string) (err error) {
+	d.core, err = OpenCore(ctx, d.config, CoreOptions{
+		Log: d.log, Exclusive: true, PublicURL: publicURL, Now: d.opt.Now,
+		Observe: d.metrics.committed,
+		Lookup: func(kind, result string) {
+			d.metrics.dns.WithLabelValues(closed(dnsKinds, kind), closed(dnsResults, result)).Inc()
+		},
+	})
+	if err != nil {
+		return err
+	}
+	d.end.pushClose("store", d.core.Close)
+	return nil
+}
+
+func (d *Daemon) newIntake() *intake {
+	verifier := verify.New(verify.Options{
+		Hostname: d.config.Hostname, TrustedAuthserv: d.config.LMTP.TrustedAuthserv, Resolver: d.core.Resolver, Now: d.opt.Now,
+	})
+	return newIntake(d.config.Hostname, d.core.Threading, verifier, d.metrics, d.log)
+}
+
+// drainShare is how much of the time to stop the intake may use: what comes
+// after it needs a moment as well.
+const drainShare = 0.8
+
+// startIntake starts the LMTP listeners, and the SMTP ones if there are any.
+func (d *Daemon) startIntake(ctx context.Context, in *intake) error {
+	var servers []*lmtp.Server
+	d.end.push("intake", func(ctx context.Context) error { return drainAll(ctx, servers) })
+	for _, face := range faces {
+		c := d.config.LMTP
+		if face == FaceSMTP {
+			c = d.config.SMTP
+		}
+		handedIn := d.opt.Listeners[face]
+		if len(handedIn) > 0 {
+			c.Listen = nil
+		}
+		if len(handedIn)+len(c.Listen) == 0 {
+			continue
+		}
+		server := lmtp.New(d.intakeOptions(face, c, handedIn), in)
+		if err := server.Start(ctx); err != nil {
+			return fmt.Errorf("%s.listen: %w", face, err)
+		}
+		servers = append(servers, server)
+		d.heard(face, server.Addrs()...)
+	}
+	return nil
+}
+
+// intakeMemory bounds the bytes of large mails that are in memory at once.
+const intakeMemory = 128 << 20
+
+func (d *Daemon) intakeOptions(face string, c IntakeConfig, handedIn []net.Listener) lmtp.Options {
+	m := d.metrics
+	return lmtp.Options{
+		Hostname: d.config.Hostname, Listen: texts(c.Listen), Protocol: lmtp.Protocol(face), Listeners: handedIn,
+		Allow: c.Allow, TLS: d.certs[FaceLMTP].config(), MaxMessageBytes: c.MaxMessageBytes, MaxRecipients: c.MaxRecipients,
+		MaxConnections: c.MaxConnections, Timeout: c.Timeout, MemoryBudget: intakeMemory, Log: d.log, Now: d.opt.Now,
+		Metrics: lmtp.Metrics{
+			Connections: func(delta int) { m.connections.WithLabelValues(face).Add(float64(delta)) },
+			Refused:     func(reason string) { m.turnedAway.WithLabelValues(face, reason).Inc() },
+			Aborted:     func(reason string) { m.aborted.WithLabelValues(face, reason).Inc() },
+			Received:    func(took time.Duration, _ int64) { m.took(stageReceive, took) },
+			Delivered:   m.delivered,
+		},
+	}
+}
+
+// drainAll stops servers side by side.
+func drainAll(ctx context.Context, servers []*lmtp.Server) error {
+	if deadline, ok := ctx.Deadline(); ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, time.Duration(float64(time.Until(deadline))*drainShare))
+		defer cancel()
+	}
+	errs := make([]error, len(servers))
+	var all sync.WaitGroup
+	for i, s := range servers {
+		all.Go(func() { errs[i] = s.Stop(ctx) })
+	}
+	all.Wait()
+	return errors.Join(errs...)
+}
+
+// startJobs runs what goes on in the background until the end.
+func (d *Daemon) startJobs(in *intake) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var jobs sync.WaitGroup
+	d.end.push("background jobs", func(stop context.Context) error {
+		cancel()
+		ended := make(chan struct{})
+		go func() { defer close(ended); jobs.Wait() }()
+		select {
+		case <-ended:
+			return nil
+		case <-stop.Done():
+			return stop.Err()
+		}
+	})
+	again := &rechecker{db: d.core.DB, intake: in, every: d.config.DNS.Recheck, now: d.opt.Now, log: d.log}
+	jobs.Go(func() { again.run(ctx) })
+	jobs.Go(func() { tidy(ctx, d.core.DB, d.opt.Now, d.log) })
+	jobs.Go(func() { activateKeys(ctx, d.core, d.opt.Now, d.log) })
+	if d.opt.Watchdog > 0 {
+		jobs.Go(func() {
+			for wait(ctx, d.opt.Watchdog/2) {
+				d.opt.Notify("WATCHDOG=1")
+			}
+		})
+	}
+}
+
+// newHealth gathers what must work and what should.
+func (d *Daemon) newHealth(s *sending) *health {
+	h := &health{metrics: d.metrics, helpful: s.checks()}
+	h.needed = append(h.needed, storeCheck(d.core.DB))
+	for part, folder := range d.config.folders() {
+		h.needed = append(h.needed, diskCheck(part, folder))
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, face := range faces {
+		for _, a := range d.addrs[face] {
+			h.needed = append(h.needed, listenerCheck(face, a))
+		}
+	}
+	return h
+}
+
+// startWeb serves the API and the metrics.
+func (d *Daemon) startWeb(public, observed []net.Listener, in *intake, s *sending) error {
+	handler, err := d.newAPI(in, s)
+	if err != nil {
+		return err
+	}
+	d.serve(FaceMetrics, metricsHandler(d.metrics, d.health), observed, nil)
+	d.serve(FaceHTTP, publicHandler(handler, d.health, newPage(d.core.DB, d.health, d.opt.Version)), public, d.certs[FaceHTTP])
+	return nil
+}
+
+func (d *Daemon) serve(face string, handler http.Handler, listeners []net.Listener, cert *certificate) {
+	server := newWebServer(handler, listeners, cert, d.log)
+	server.serve(func(err error) {
+		select {
+		case d.failed <- fmt.Errorf("%s listener: %w", face, err):
+		default: // another one was first
+		}
+	})
+	d.web = append(d.web, server)
+}
+
+func (d *Daemon) stopWeb(ctx context.Context) error {
+	var failed error
+	for _, server := range d.web {
+		failed = errors.Join(failed, server.stop(ctx))
+	}
+	return failed
+}
+
+func (d *Daemon) newAPI(in *intake, s *sending) (http.Handler, error) {
+	explainer := &Explainer{intake: in}
+	return api.New(api.Options{
+		DB: d.core.DB, Desk: d.core.Threading, Queued: s.service.Queued,
+		Explain: func(ctx context.Context, raw []byte, to, from string) (any, error) {
+			return explainer.Explain(ctx, raw, to, from)
+		},
+		Release: func(ctx context.Context, agent *store.Agent, id string) (store.Ticket, error) {
+			return in.release(ctx, d.core.DB, agent, id)
+		},
+		NewKey: d.core.NewKey, KeyRecord: recordOf,
+		PublicURL: d.publicURL(nil), Version: d.opt.Version, Now: d.opt.Now, Log: d.log, Metrics: d.metrics.registry,
+	})
+}
