@@ -14,24 +14,23 @@ func scanContact(r Rows, c *Contact) error {
 
 // Contact gives a contact with its addresses.
 func (tx *Tx) Contact(ctx context.Context, id string) (Contact, error) {
-	c, err := first(ctx, tx, "contact", scanContact, `SELECT `+contactColumns+` FROM contacts WHERE id = $1`, id)
+	return tx.contactWhere(ctx, `id = $1`, id)
+}
+
+// ContactByKey gives the contact that has the address with this comparison
+// form.
+func (tx *Tx) ContactByKey(ctx context.Context, key string) (Contact, error) {
+	return tx.contactWhere(ctx, `id = (SELECT contact_id FROM contact_emails WHERE key = $1)`, key)
+}
+
+func (tx *Tx) contactWhere(ctx context.Context, where, arg string) (Contact, error) {
+	c, err := first(ctx, tx, "contact", scanContact, `SELECT `+contactColumns+` FROM contacts WHERE `+where, arg)
 	if err != nil {
 		return c, err
 	}
 	all := []Contact{c}
 	err = tx.addEmails(ctx, all)
 	return all[0], err
-}
-
-// ContactByKey gives the contact that has the address with this comparison
-// form.
-func (tx *Tx) ContactByKey(ctx context.Context, key string) (Contact, error) {
-	id, err := first(ctx, tx, "contact", func(r Rows, id *string) error { return r.Scan(id) },
-		`SELECT contact_id FROM contact_emails WHERE key = $1`, key)
-	if err != nil {
-		return Contact{}, err
-	}
-	return tx.Contact(ctx, id)
 }
 
 // addEmails fills in the addresses.

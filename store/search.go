@@ -50,24 +50,25 @@ func (tx *Tx) Unindex(_ context.Context, activityID string) error {
 // Addresses, file names and references fall into their parts; a search for one
 // is a search for these parts in a row.
 func plainWords(text string) string {
-	folded := foldText(text)
-	var b strings.Builder
-	b.Grow(len(folded))
+	b := make([]byte, 0, len(text)+len(text)/8)
 	word := 0 // length of the word that is being written
-	for _, r := range folded {
-		if !unicode.IsLetter(r) && !unicode.IsNumber(r) {
+	for _, r := range foldText(text) {
+		if r < utf8.RuneSelf && !plainASCII(byte(r)) || r >= utf8.RuneSelf && !unicode.IsLetter(r) && !unicode.IsNumber(r) {
 			if word > 0 {
-				b.WriteByte(' ')
+				b = append(b, ' ')
 			}
 			word = 0
 			continue
 		}
 		if word += utf8.RuneLen(r); word <= maxWord {
-			b.WriteRune(r)
+			b = utf8.AppendRune(b, r)
 		}
 	}
-	return strings.TrimSuffix(b.String(), " ")
+	return strings.TrimSuffix(string(b), " ")
 }
+
+// plainASCII tells a letter or digit of a folded text.
+func plainASCII(c byte) bool { return 'a' <= c && c <= 'z' || '0' <= c && c <= '9' }
 
 // foldText takes case and accents away.
 func foldText(text string) string {

@@ -26,8 +26,11 @@ func (d *database) Classify(err error) store.Fault { return classify(err) }
 func (d *database) Dialect() store.Dialect {
 	return store.Dialect{
 		Number: `UPDATE counters SET value = value + 1 WHERE name = 'ticket' RETURNING value`,
+		// VALUES, and not SELECT: a statement that may add several rows runs in
+		// a savepoint of its own, at which the index writes a segment. The text
+		// in place of a number makes an error of an activity that is not there.
 		Index: `INSERT OR REPLACE INTO search (rowid, words)
-			SELECT n, $2 FROM activities WHERE id = $1`,
+			VALUES (COALESCE((SELECT n FROM activities WHERE id = $1), 'none'), $2)`,
 		Unindex: `DELETE FROM search WHERE rowid = (SELECT n FROM activities WHERE id = $1)`,
 		Match: func(param string) string {
 			return `SELECT a.ticket FROM search JOIN activities a ON a.n = search.rowid WHERE search MATCH ` + param

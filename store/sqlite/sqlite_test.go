@@ -1,8 +1,11 @@
 package sqlite_test
 
 import (
+	"database/sql"
 	"os"
 	"path/filepath"
+	"strings"
+	"sync"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -51,4 +54,51 @@ func TestExclusive(t *testing.T) {
 		t.Fatal(err)
 	}
 	open(t, path, store.Options{Exclusive: true})
+}
+
+func TestOpenNewerSchema(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "t.db")
+	open(t, path, store.Options{})
+	raw, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer raw.Close()
+	if _, err := raw.Exec(`INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, true)`); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := sqlite.Open(t.Context(), path, store.Options{}); store.CodeOf(err) != store.CodeConflict {
+		t.Errorf("a newer schema: %v", err)
+	}
+}
+
+// TestOpenAtOnce lets a daemon and commands make the schema at the same time.
+func TestOpenAtOnce(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "t.db")
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			db, err := sqlite.Open(t.Context(), path, store.Options{})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if err := db.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func TestOpenRefused(t *testing.T) {
+	folder := t.TempDir()
+	if err := os.WriteFile(filepath.Join(folder, "text"), []byte(strings.Repeat("no database ", 100)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"missing/t.db", "text", "."} {
+		if _, err := sqlite.Open(t.Context(), filepath.Join(folder, name), store.Options{}); store.CodeOf(err) != store.CodeUnavailable {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 }
