@@ -26,6 +26,16 @@ func (tx *Tx) AddDeliveryKey(ctx context.Context, accountID, hash string, k Deli
 	return n > 0, err
 }
 
+// Serialise lets one transaction at a time go on that names the same word, on
+// whatever node it runs; it is held until the transaction ends.
+func (tx *Tx) Serialise(ctx context.Context, word string) error {
+	if tx.db.dialect.LockWord == "" {
+		return nil
+	}
+	_, err := tx.exec(ctx, tx.db.dialect.LockWord, word)
+	return err
+}
+
 // DeliveryKeys gives what is noted about hashes, for one account or, for "",
 // for any, oldest first.
 func (tx *Tx) DeliveryKeys(ctx context.Context, accountID string, hashes []string) ([]DeliveryKey, error) {

@@ -63,13 +63,21 @@ type Dialect struct {
 	Number string
 	// LockRow follows a SELECT whose row is going to be updated.
 	LockRow string
-	// Index adds to the search index: $1 activity id, $2 text.
+	// LockWord waits for the lock of a word, $1, and holds it until the end of
+	// the transaction; "" where writers stand in line anyway.
+	LockWord string
+	// Index adds to the search index: $1 activity id, $2 a Document.
 	Index string
+	// Document is how words, parted by single spaces, are indexed.
+	Document func(words string) any
 	// Unindex takes an activity out of the search index: $1 activity id.
 	Unindex string
 	// Match is a subquery that gives the ticket numbers which the search
 	// expression in the given parameter finds.
 	Match func(param string) string
+	// Phrases makes a search expression out of phrases of such words, each of
+	// which must occur.
+	Phrases func(phrases []string) string
 	// In gives the condition that a column is in the list of a parameter.
 	In func(column, param string) string
 	// Strings and Numbers make such a parameter.

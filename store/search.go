@@ -37,7 +37,7 @@ func (tx *Tx) Index(_ context.Context, e SearchEntry) error {
 	if len(text) > maxIndexed {
 		text = text[:maxIndexed]
 	}
-	return tx.defers(tx.db.dialect.Index, e.ActivityID, plainWords(text))
+	return tx.defers(tx.db.dialect.Index, e.ActivityID, tx.db.dialect.Document(plainWords(text)))
 }
 
 // Unindex takes an activity out of the search.
@@ -94,11 +94,10 @@ func isASCII(text string) bool {
 	return true
 }
 
-// searchPhrases makes a search expression of what a user typed: each term,
-// parted by spaces, or each part in double quotes, is a quoted phrase of plain
-// words, so that no character of it means anything to the database. "" where
-// there is no word in it.
-func searchPhrases(query string) string {
+// searchPhrases takes what a user typed apart: each term, parted by spaces, or
+// each part in double quotes, becomes a phrase of plain words, so that no
+// character of it means anything to the database.
+func searchPhrases(query string) []string {
 	var phrases []string
 	for i, part := range strings.Split(query, `"`) {
 		terms := strings.Fields(part)
@@ -107,9 +106,9 @@ func searchPhrases(query string) string {
 		}
 		for _, term := range terms {
 			if words := plainWords(term); words != "" && len(phrases) < maxPhrases {
-				phrases = append(phrases, `"`+words+`"`)
+				phrases = append(phrases, words)
 			}
 		}
 	}
-	return strings.Join(phrases, " ")
+	return phrases
 }

@@ -108,10 +108,10 @@ func (tx *Tx) Tickets(ctx context.Context, f TicketFilter) ([]Ticket, string, er
 	}
 	if f.Query != "" {
 		phrases := searchPhrases(f.Query)
-		if phrases == "" {
+		if len(phrases) == 0 {
 			return nil, "", nil // nothing that a text could hold as a word
 		}
-		w.conditions = append(w.conditions, "number IN ("+tx.db.dialect.Match(w.arg(phrases))+")")
+		w.conditions = append(w.conditions, "number IN ("+tx.db.dialect.Match(w.arg(tx.db.dialect.Phrases(phrases)))+")")
 	}
 	if err := tx.onlyVisible(ctx, &w, f); err != nil {
 		return nil, "", err

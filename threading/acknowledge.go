@@ -30,7 +30,8 @@ func (f *filing) acknowledge(ctx context.Context, t store.Ticket, a store.Activi
 	if a.MessageID != "" {
 		m.References = []string{a.MessageID}
 	}
-	return f.send(ctx, account, m, t, []string{f.author.String()})
+	f.acked = true
+	return f.send(ctx, account, m, []string{f.author.String()})
 }
 
 // mayAcknowledge decides whether a new ticket is acknowledged, and says why.
@@ -65,6 +66,9 @@ func (f *filing) withinBudget(ctx context.Context, t store.Ticket, channel *stor
 	if contact, err := f.tx.Contact(ctx, t.ContactID); store.IsNotFound(err) || err == nil && contact.Provisional {
 		limit = 1
 	} else if err != nil {
+		return false, "", err
+	}
+	if err := f.tx.Serialise(ctx, "ack "+f.author.Key()); err != nil { // the count holds over all nodes
 		return false, "", err
 	}
 	kinds := []store.MailKind{store.MailAck}

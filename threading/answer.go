@@ -3,6 +3,7 @@ package threading
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"ticketgate/store"
@@ -100,8 +101,8 @@ func (e *entry) run(ctx context.Context) (store.Activity, error) {
 	}
 	a.Comment = message.Clean(e.n.Comment)
 	sends := e.n.Type == store.TypeOutgoing && e.n.Medium == store.MediumEmail
-	if sends && e.t.Kind == store.KindInternal {
-		return a, store.Invalid("medium", "an internal ticket sends no mail")
+	if e.n.Medium == store.MediumEmail && e.t.Kind == store.KindInternal {
+		return a, store.Invalid("medium", "an internal ticket has no mail")
 	}
 	e.external(&a)
 	var out *answer
@@ -132,7 +133,7 @@ func (e *entry) run(ctx context.Context) (store.Activity, error) {
 	if a.Type == store.TypeIncoming {
 		kind = eventIncoming
 	}
-	return a, e.notify(ctx, *e.t, a, event{kind: kind, actor: e.agent.ID, assigned: assigned(before, *e.t)})
+	return a, e.notify(ctx, *e.t, a, event{kind: kind, actor: e.agent.ID, assigned: assigned(before, *e.t), lost: lost(before, *e.t)})
 }
 
 // external says whether the customer may see the activity in the portal.
@@ -182,7 +183,7 @@ func (e *entry) alongside(a *store.Activity) error {
 		case store.TypeOutgoing:
 			changes = append(changes, setStatus(e.desk, e.t, channel.OnOutgoing, e.now)...)
 		case store.TypeIncoming:
-			changes = append(changes, receive(e.desk, channel, e.t)...)
+			changes = append(changes, receive(e.desk, channel, e.t, e.now)...)
 		}
 	}
 	a.Changes = changes
@@ -214,7 +215,10 @@ func (e *entry) address(ctx context.Context, a *store.Activity) (*answer, error)
 	if a.Bcc, err = recipients("bcc", e.n.Bcc); err != nil {
 		return nil, err
 	}
-	if err := e.refuseOurselves(a); err != nil {
+	if answered != nil && answered.Medium != store.MediumEmail && e.n.To == nil { // kept when the call came in
+		a.Cc, a.Bcc = merged(a.Cc, answered.Cc), merged(a.Bcc, answered.Bcc)
+	}
+	if err := e.refuseOurselves(a.To, a.Cc, a.Bcc); err != nil {
 		return nil, err
 	}
 	a.From = []store.Address{{Name: account.Name, Address: account.Address}}
@@ -253,8 +257,8 @@ func (e *entry) to(ctx context.Context, answered *store.Activity) ([]store.Addre
 		}
 		return list, err
 	}
-	if answered != nil && answered.Author.Address != "" {
-		return []store.Address{replyAddress(answered)}, nil
+	if list := replyAddresses(answered); len(list) > 0 {
+		return list, nil
 	}
 	contact, err := e.tx.Contact(ctx, e.t.ContactID)
 	if err != nil && !store.IsNotFound(err) {
@@ -270,19 +274,44 @@ func noAddress() error {
 	return &store.Error{Code: store.CodeInvalid, Reason: store.ReasonNoAddress, Field: "to", Message: "nobody's address is known; name one"}
 }
 
-// replyAddress gives the address that an answer to a mail goes to: its
-// Reply-To only where that stays in the From's domain.
-func replyAddress(a *store.Activity) store.Address {
-	if len(a.ReplyTo) == 1 && !a.ReplyDiffers && strings.Contains(a.ReplyTo[0].Address, "@") {
-		return a.ReplyTo[0]
+// replyAddresses gives whom an answer to an activity goes to: of what we wrote
+// ourselves its recipients, of a call what was noted with it, of a mail its
+// Reply-To where that stays in the From's domain, else its author.
+func replyAddresses(a *store.Activity) []store.Address {
+	switch {
+	case a == nil:
+		return nil
+	case (a.Type == store.TypeOutgoing || a.Medium != store.MediumEmail) && len(a.To) > 0:
+		return a.To
+	case len(a.ReplyTo) == 1 && !a.ReplyDiffers && sendable(a.ReplyTo[0].Address):
+		return a.ReplyTo
+	case sendable(a.Author.Address):
+		return []store.Address{{Name: a.Author.Name, Address: a.Author.Address}}
 	}
-	return store.Address{Name: a.Author.Name, Address: a.Author.Address}
+	return nil
 }
 
-func (e *entry) refuseOurselves(a *store.Activity) error {
-	for field, list := range map[string][]store.Address{"to": a.To, "cc": a.Cc, "bcc": a.Bcc} {
+func sendable(address string) bool {
+	_, err := message.ParseAddress(address)
+	return err == nil
+}
+
+// merged joins two lists of addresses, each address once.
+func merged(list, more []store.Address) []store.Address {
+	for _, b := range more {
+		if !slices.ContainsFunc(list, func(a store.Address) bool { return strings.EqualFold(a.Address, b.Address) }) {
+			list = append(list, b)
+		}
+	}
+	return list
+}
+
+// refuseOurselves refuses a mail to an address of our own: it would come back
+// as a new ticket.
+func (w *work) refuseOurselves(to, cc, bcc []store.Address) error {
+	for field, list := range map[string][]store.Address{"to": to, "cc": cc, "bcc": bcc} {
 		for i, b := range list {
-			if parsed, err := message.ParseAddress(b.Address); err == nil && e.ours(parsed) {
+			if parsed, err := message.ParseAddress(b.Address); err == nil && w.ours(parsed) {
 				return store.Invalid(fmt.Sprintf("%s[%d]", field, i), "is an address of our own")
 			}
 		}
@@ -294,24 +323,24 @@ func (e *entry) refuseOurselves(a *store.Activity) error {
 // was named, the ticket's, the channel's, the only active one.
 func sendingAccount(desk *store.Desk, named string, channel *store.Channel, last string) (*store.MailAccount, error) {
 	if named != "" {
-		if a := desk.Account(named); a != nil && a.Active {
+		if a := desk.Account(named); canSend(a) {
 			return a, nil
 		}
-		return nil, store.Invalid("account_id", "there is no such active mail account")
+		return nil, store.Invalid("account_id", "there is no such active ticket account")
 	}
 	candidates := []string{last}
 	if channel != nil {
 		candidates = append(candidates, channel.AccountID)
 	}
 	for _, id := range candidates {
-		if a := desk.Account(id); a != nil && a.Active {
+		if a := desk.Account(id); canSend(a) {
 			return a, nil
 		}
 	}
 	var only *store.MailAccount
 	for i := range desk.Accounts {
 		a := &desk.Accounts[i]
-		if !a.Active || a.Type != store.AccountTicket {
+		if !canSend(a) {
 			continue
 		}
 		if only != nil {
@@ -323,6 +352,11 @@ func sendingAccount(desk *store.Desk, named string, channel *store.Channel, last
 		return nil, &store.Error{Code: store.CodeConflict, Reason: store.ReasonNoAccount, Message: "there is no active mail account to send with"}
 	}
 	return only, nil
+}
+
+// canSend tells whether an account writes to customers.
+func canSend(a *store.MailAccount) bool {
+	return a != nil && a.Active && a.Type == store.AccountTicket
 }
 
 // keep stores the files of what an agent wrote and makes it findable.
@@ -380,13 +414,13 @@ func (w *work) dispatch(ctx context.Context, t store.Ticket, a *store.Activity, 
 	if err := w.tx.UpdateActivity(ctx, *a); err != nil {
 		return err
 	}
-	if err := w.tx.AddMessageRefs(ctx, []store.MessageRef{{MessageID: m.MessageID, ActivityID: a.ID, Ticket: t.Number, Kind: refOwn}}); err != nil {
+	if err := w.tx.AddMessageRefs(ctx, []store.MessageRef{{MessageID: m.MessageID, ActivityID: a.ID, Ticket: t.Number, Kind: store.RefOwn}}); err != nil {
 		return err
 	}
 	if err := w.addressed(ctx, t, *a); err != nil {
 		return err
 	}
-	return w.send(ctx, account, m, t, addressesOf(a.To, a.Cc, a.Bcc))
+	return w.send(ctx, account, m, addressesOf(a.To, a.Cc, a.Bcc))
 }
 
 // subject gives the subject on the wire: as typed, else that of the mail that
@@ -421,7 +455,7 @@ func (w *work) references(ctx context.Context, m *store.Mail, t store.Ticket, an
 		return err
 	}
 	for _, id := range ids {
-		if id.MessageID != "" && id.MessageID != m.MessageID && id.MessageID != m.InReplyTo {
+		if id.Type != store.TypeNote && id.MessageID != "" && id.MessageID != m.MessageID && id.MessageID != m.InReplyTo {
 			m.References = append(m.References, id.MessageID)
 		}
 	}

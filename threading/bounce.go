@@ -20,17 +20,20 @@ func (f *filing) bounce(ctx context.Context) error {
 	if len(reported) == 0 {
 		return f.quarantine(ctx, f.accounts, "bounce")
 	}
-	a := f.bounceActivity(reported[0].Ticket)
+	if reported[0].Kind == store.MailNotification {
+		return f.bouncedNotification(ctx, reported)
+	}
+	t, err := f.s.followed(ctx, f.tx, reported[0].Ticket)
+	if err != nil {
+		return err
+	}
+	a := f.bounceActivity(t.Number)
 	mine, err := f.claimAll(ctx, f.accounts, store.DeliveryKey{ActivityID: a.ID, Ticket: a.Ticket})
 	if err != nil || len(mine) == 0 {
 		return err
 	}
 	for _, t := range mine {
 		f.settle(t, Result{Outcome: OutcomeBounce, Ticket: a.Ticket, ActivityID: a.ID})
-	}
-	t, err := f.tx.Ticket(ctx, a.Ticket)
-	if err != nil {
-		return err
 	}
 	a.AccountID, a.EnvelopeTo = mine[0].account.ID, f.envelopeTo(mine)
 	failed, err := f.applyBounce(ctx, reported, &a)
@@ -47,6 +50,21 @@ func (f *filing) bounce(ctx context.Context) error {
 		return nil
 	}
 	return f.notify(ctx, t, a, event{kind: eventFailed})
+}
+
+// bouncedNotification notes that an agent's mailbox takes no mail, and tells
+// nobody by mail: that notification would bounce as well, for ever.
+func (f *filing) bouncedNotification(ctx context.Context, reported []store.Delivery) error {
+	d := reported[0]
+	mine, err := f.claimAll(ctx, f.accounts, store.DeliveryKey{ActivityID: d.ActivityID, Ticket: d.Ticket})
+	if err != nil || len(mine) == 0 {
+		return err
+	}
+	for _, t := range mine {
+		f.settle(t, Result{Outcome: OutcomeBounce, Ticket: d.Ticket, ActivityID: d.ActivityID})
+	}
+	_, err = f.applyBounce(ctx, reported, &store.Activity{})
+	return err
 }
 
 // reported gives the deliveries that the bounce is about.
@@ -81,14 +99,21 @@ func (f *filing) reportedByID(ctx context.Context) ([]store.Delivery, error) {
 		if err != nil {
 			return nil, err
 		}
-		var mine []store.Delivery
+		var all, named []store.Delivery
 		for _, d := range rows {
-			if d.MessageID == id && f.names(d) {
-				mine = append(mine, d)
+			if d.MessageID != id {
+				continue
+			}
+			all = append(all, d)
+			if f.names(d) {
+				named = append(named, d)
 			}
 		}
-		if len(mine) > 0 {
-			return mine, nil
+		switch {
+		case len(named) > 0:
+			return named, nil
+		case len(all) == 1: // the recipient forwards, and the report names where to
+			return all, nil
 		}
 	}
 	return nil, nil

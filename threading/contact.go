@@ -2,6 +2,7 @@ package threading
 
 import (
 	"context"
+	"strings"
 
 	"golang.org/x/net/publicsuffix"
 
@@ -26,7 +27,9 @@ func (s *Service) lookUp(ctx context.Context, tx *store.Tx, a message.Address) (
 	if !store.IsNotFound(err) {
 		return person{}, err
 	}
-	if base, extension := splitExtension(a); extension != "" {
+	if local, _, ok := strings.Cut(a.Local, "+"); ok && local != "" {
+		base := a
+		base.Local = local
 		contact, err := tx.ContactByKey(ctx, base.Key())
 		if err == nil {
 			return person{contact: contact, company: contact.CompanyID, how: "detail"}, nil

@@ -94,6 +94,9 @@ func (c *creation) email(ctx context.Context) (store.Ticket, error) {
 	if c.body.empty() {
 		return store.Ticket{}, store.Invalid("text", "there is nothing to send")
 	}
+	if err := c.refuseOurselves(c.to, c.cc, c.bcc); err != nil {
+		return store.Ticket{}, err
+	}
 	if err := c.chooseAccount(); err != nil {
 		return store.Ticket{}, err
 	}
@@ -219,15 +222,15 @@ func (c *creation) ticket(ctx context.Context) (store.Ticket, error) {
 		CreatedBy: c.agent.ID, Tags: c.n.Tags, Version: 1, CreatedAt: c.now, UpdatedAt: c.now,
 	}
 	if t.OwnerID == "" {
-		t.OwnerID = c.channel.DefaultOwnerID
+		t.OwnerID = c.usable(c.channel.DefaultOwnerID, c.channel.ID)
 	}
 	if t.ResponsibleID == "" {
-		t.ResponsibleID = c.channel.DefaultResponsibleID
+		t.ResponsibleID = c.usable(c.channel.DefaultResponsibleID, c.channel.ID)
 	}
 	if t.StatusID == "" {
 		t.StatusID = c.channel.DefaultStatusID
 	}
-	if err := c.check(&t); err != nil {
+	if err := c.check(store.Ticket{}, &t); err != nil {
 		return store.Ticket{}, err
 	}
 	number, err := c.tx.NextNumber(ctx)
@@ -244,9 +247,6 @@ func (c *creation) activity(t *store.Ticket, kind store.ActivityType, medium sto
 
 // contactOf ties the ticket to the contact of an address that it goes to.
 func (c *creation) contactOf(ctx context.Context, t *store.Ticket, a message.Address) error {
-	if c.ours(a) {
-		return store.Invalid("to", "is an address of our own")
-	}
 	p, err := c.s.lookUp(ctx, c.tx, a)
 	if err != nil {
 		return err
@@ -280,6 +280,12 @@ func (c *creation) newContact(ctx context.Context, n NewContact) (store.Contact,
 	contact.Name = message.CleanLine(n.Name)
 	if phone := message.CleanLine(n.Phone); phone != "" {
 		contact.Phones = []string{phone}
+	}
+	if contact.ExternalID != "" {
+		known, _, err := c.tx.Contacts(ctx, store.ContactFilter{ExternalID: contact.ExternalID, Limit: 1})
+		if err != nil || len(known) > 0 {
+			return append(known, contact)[0], err
+		}
 	}
 	if n.Email != "" {
 		a, err := address("contact.email", n.Email)

@@ -175,7 +175,7 @@ func (f *filing) explainAside(ctx context.Context, x *Explanation, to target) (b
 		x.Match.Outcome, x.Match.Reason = string(OutcomeQuarantine), "dkim"
 		return true, nil
 	}
-	if f.Message.Bounce == nil || !isReport(f.Message) {
+	if !isReport(f.Message) {
 		return false, nil
 	}
 	reported, err := f.reported(ctx)

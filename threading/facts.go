@@ -37,7 +37,7 @@ func (f *filing) facts(ctx context.Context, who person) (Facts, error) {
 		}
 	}
 	return Facts{
-		Sender: f.senderFacts(), Automatic: f.Message.Automatic.Is, Signals: g.signals, Now: f.now,
+		Sender: f.senderFacts(), Automatic: machine(f.Message), Signals: g.signals, Now: f.now,
 	}, nil
 }
 
@@ -167,12 +167,14 @@ func (g *gatherer) references(ctx context.Context) error {
 		return slices.Index(ids, a.MessageID) - slices.Index(ids, b.MessageID)
 	})
 	for _, ref := range refs {
-		kind := SignalReference
-		switch {
-		case ref.Kind == refNamed:
+		// what was named counts for the mail that has that id, everything else
+		// for the mails that answer it
+		kind, own := SignalReference, ref.MessageID == g.Message.MessageID
+		if (ref.Kind == store.RefNamed) != own {
+			continue
+		}
+		if own {
 			kind = SignalNamed
-		case ref.MessageID == g.Message.MessageID:
-			continue // another mail with the same Message-ID says nothing
 		}
 		if err := g.add(ctx, kind, ref.MessageID, ref.Ticket); err != nil {
 			return err
@@ -182,7 +184,7 @@ func (g *gatherer) references(ctx context.Context) error {
 }
 
 func (g *gatherer) textTags(ctx context.Context) error {
-	if !slices.ContainsFunc(g.accounts, func(t target) bool { return t.channel != nil && t.channel.TagInText }) {
+	if len(g.Message.Duplicated) > 0 || !slices.ContainsFunc(g.accounts, func(t target) bool { return t.channel != nil && t.channel.TagInText }) {
 		return nil
 	}
 	for _, number := range g.s.keys.Tags(g.Message.Text) {

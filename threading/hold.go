@@ -3,8 +3,10 @@ package threading
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"ticketgate/store"
+	"ticketgate/threading/message"
 )
 
 // What a confirmation remembers of a stranger.
@@ -32,53 +34,45 @@ func (s *Service) Confirm(ctx context.Context, agent *store.Agent, number int64,
 		if err != nil {
 			return err
 		}
-		if held, err = w.bring(ctx, held, suggested, remember); err != nil {
+		changes, err := w.bring(ctx, held, suggested, remember)
+		if err != nil {
 			return err
 		}
-		confirmed, err = w.merge(ctx, agent, held, suggested)
+		confirmed, err = w.merge(ctx, agent, held, suggested, changes)
 		return err
 	})
 	return confirmed, err
 }
 
 // bring moves the activities of a held mail's ticket into the suggested one.
-// Who sent them stays what it was.
-func (w *work) bring(ctx context.Context, held, suggested store.Ticket, remember string) (store.Ticket, error) {
+// Who sent them stays what it was. It gives what that changes there.
+func (w *work) bring(ctx context.Context, held, suggested store.Ticket, remember string) ([]store.Change, error) {
 	list, _, err := w.tx.Activities(ctx, held.Number, "", 200)
 	if err != nil {
-		return held, err
+		return nil, err
 	}
 	for _, a := range list {
 		if a.Type != store.TypeIncoming {
 			continue
 		}
 		if _, err := w.tx.MoveActivity(ctx, a.ID, suggested.Number, w.now); err != nil {
-			return held, err
+			return nil, err
 		}
-		suggested.LastIncomingAt = w.now
-		if err := w.remember(ctx, a, held, &suggested, remember); err != nil {
-			return held, err
+		if err := w.remember(ctx, a, suggested, remember); err != nil {
+			return nil, err
 		}
 	}
-	// the counters of both moved with the activities
-	if held, err = w.tx.Ticket(ctx, held.Number); err != nil {
-		return held, err
+	suggested.LastIncomingAt = w.now
+	var changes []store.Change
+	if channel := w.desk.Channel(suggested.ChannelID); channel != nil {
+		changes = receive(w.desk, channel, &suggested, w.now)
 	}
-	fresh, err := w.tx.Ticket(ctx, suggested.Number)
-	if err != nil {
-		return held, err
-	}
-	fresh.LastIncomingAt, fresh.ContactID, fresh.CompanyID = suggested.LastIncomingAt, suggested.ContactID, suggested.CompanyID
-	if channel := w.desk.Channel(fresh.ChannelID); channel != nil {
-		receive(w.desk, channel, &fresh)
-	}
-	return held, w.tx.UpdateTicket(ctx, fresh)
+	return changes, w.tx.UpdateTicket(ctx, suggested)
 }
 
-func (w *work) remember(ctx context.Context, a store.Activity, held store.Ticket, suggested *store.Ticket, remember string) error {
-	if remember == RememberContact && held.ContactID != "" {
-		suggested.ContactID, suggested.CompanyID = held.ContactID, held.CompanyID
-	}
+// remember lets the author of a held mail write into the ticket from now on: as
+// a participant, or as another address of its contact.
+func (w *work) remember(ctx context.Context, a store.Activity, suggested store.Ticket, remember string) error {
 	if remember == RememberNothing || a.Author.Address == "" {
 		return nil
 	}
@@ -86,9 +80,38 @@ func (w *work) remember(ctx context.Context, a store.Activity, held store.Ticket
 	if err != nil {
 		return nil // a mail that names nobody has nobody to remember
 	}
+	if remember == RememberContact && suggested.ContactID != "" {
+		if err := w.adopt(ctx, from, suggested.ContactID); err != nil {
+			return err
+		}
+	}
 	return w.tx.AddParticipants(ctx, []store.Participant{{
 		Ticket: suggested.Number, Key: from.Key(), Address: from.String(), Name: a.Author.Name, Trusted: true,
 	}})
+}
+
+// adopt gives an address to a contact. A provisional contact that the address
+// made loses it; one that the CRM knows keeps it.
+func (w *work) adopt(ctx context.Context, a message.Address, contactID string) error {
+	was, err := w.tx.ContactByKey(ctx, a.Key())
+	switch {
+	case err != nil && !store.IsNotFound(err):
+		return err
+	case err == nil && (was.ID == contactID || !was.Provisional):
+		return nil
+	case err == nil:
+		was.Emails = slices.DeleteFunc(was.Emails, func(e store.ContactEmail) bool { return e.Key == a.Key() })
+		if err := w.tx.PutContact(ctx, was); err != nil {
+			return err
+		}
+	}
+	contact, err := w.tx.Contact(ctx, contactID)
+	if err != nil {
+		return err
+	}
+	contact.Emails = append(contact.Emails, store.ContactEmail{Address: a.String(), Key: a.Key()})
+	contact.UpdatedAt = w.now
+	return w.tx.PutContact(ctx, contact)
 }
 
 // Dismiss says that a held mail does not belong to the ticket that was
@@ -130,10 +153,9 @@ func (w *work) waiting(ctx context.Context, agent *store.Agent, number int64) (h
 		return held, suggested, store.Errorf(store.CodeConflict, "no mail waits for this ticket")
 	case len(list) > 1:
 		return held, suggested, store.Errorf(store.CodeConflict, "%d mails wait for this ticket; name the one", len(list))
-	case !w.desk.Sees(agent.ID, list[0].ChannelID):
-		return held, suggested, store.Errorf(store.CodeNotFound, "there is no such ticket")
 	}
-	return list[0], t, nil
+	held, err = w.visible(ctx, agent, list[0].Number) // read anew, and locked
+	return held, t, err
 }
 
 // held gives the tickets whose mail waits for another.
@@ -189,9 +211,6 @@ func (s *Service) Release(ctx context.Context, agent *store.Agent, id string, in
 	if err != nil {
 		return store.Ticket{}, err
 	}
-	if number == 0 {
-		return store.Ticket{}, store.Errorf(store.CodeConflict, "none of the mail's recipients is an account any more")
-	}
 	var t store.Ticket
 	err = s.db.View(ctx, func(ctx context.Context, tx *store.Tx) error {
 		t, err = tx.Ticket(ctx, number)
@@ -206,6 +225,9 @@ func (f *filing) release(ctx context.Context, id string) error {
 	q, err := f.tx.Quarantined(ctx, id)
 	if err != nil {
 		return err
+	}
+	if len(f.accounts) == 0 { // it stays where it can be seen
+		return store.Errorf(store.CodeConflict, "none of the mail's recipients is an active account")
 	}
 	if err := f.tx.DeleteDeliveryKeys(ctx, q.RawHash, id); err != nil {
 		return err

@@ -132,11 +132,14 @@ func (s *Service) stage(ctx context.Context, in Incoming) (*delivered, error) {
 // receivedMail reads what the transaction needs to know of a mail. A null
 // sender that reports nothing is a machine's answer (RFC 5321, 4.5.5).
 func receivedMail(in Incoming) *delivered {
-	if in.From == "" && !in.Message.Automatic.Is {
-		marked := *in.Message
+	marked := *in.Message
+	if in.From == "" && !marked.Automatic.Is {
 		marked.Automatic = message.Automatic{Is: true, Kind: "auto_reply", Reasons: []string{"null sender"}}
-		in.Message = &marked
 	}
+	if isReport(&marked) && marked.Bounce == nil {
+		marked.Bounce = &message.Bounce{}
+	}
+	in.Message = &marked
 	m := &delivered{Incoming: in, hashes: hashes(in.Raw, in.Message)}
 	m.author, m.sole = in.Message.Author()
 	return m
@@ -155,6 +158,9 @@ func (m *delivered) rawOnly() *delivered {
 // each leading one is looked for as well.
 func hashes(raw []byte, m *message.Message) []string {
 	list := []string{hash(raw)}
+	if m.Excess != "" { // for the quarantine, and its many fields would cost a hash each
+		return list
+	}
 	rest := raw
 	for i := range m.Header.Fields {
 		f := &m.Header.Fields[i]
@@ -179,6 +185,7 @@ type filing struct {
 	*work
 	accounts []target // distinct, in the order of the envelope
 	results  []Result
+	acked    bool // one acknowledgement in all
 }
 
 // target is one account that the mail is for.
@@ -239,11 +246,11 @@ func (f *filing) run(ctx context.Context) error {
 	if reason := f.unwanted(); reason != "" {
 		return f.quarantine(ctx, f.accounts, reason)
 	}
+	if isReport(f.Message) { // a report of ours is known by its token, not by a signature
+		return f.bounce(ctx)
+	}
 	if err := f.applyPolicy(ctx); err != nil || len(f.accounts) == 0 {
 		return err
-	}
-	if f.Message.Bounce != nil && isReport(f.Message) {
-		return f.bounce(ctx)
 	}
 	return f.thread(ctx, earlier)
 }
@@ -251,30 +258,29 @@ func (f *filing) run(ctx context.Context) error {
 // touch notes when the accounts last got mail.
 func (f *filing) touch(ctx context.Context) error {
 	for _, t := range f.accounts {
-		if !f.s.received.again(t.account.ID, f.now) {
+		if !f.s.received.due(t.account.ID, f.now) {
 			continue
 		}
 		if err := f.tx.TouchAccount(ctx, t.account.ID, f.now, time.Time{}); err != nil {
 			return err
 		}
+		f.tx.AfterCommit(func() { f.s.received.note(t.account.ID, f.now) })
 	}
 	return nil
 }
 
 // withoutDuplicates drops the accounts that have this mail already, and gives
-// what other accounts of ours made of it before.
+// what those, and other accounts of ours, made of it before.
 func (f *filing) withoutDuplicates(ctx context.Context) ([]store.DeliveryKey, error) {
+	// what follows the leading Received fields is the same in each copy of a mail
+	if err := f.tx.Serialise(ctx, "mail "+f.hashes[len(f.hashes)-1]); err != nil {
+		return nil, err
+	}
 	keys, err := f.tx.DeliveryKeys(ctx, "", f.hashes)
 	if err != nil {
 		return nil, err
 	}
 	var rest []target
-	var earlier []store.DeliveryKey
-	for _, k := range keys {
-		if !slices.ContainsFunc(f.accounts, func(t target) bool { return t.account.ID == k.AccountID }) {
-			earlier = append(earlier, k)
-		}
-	}
 	for _, t := range f.accounts {
 		at := slices.IndexFunc(keys, func(k store.DeliveryKey) bool { return k.AccountID == t.account.ID })
 		if at < 0 {
@@ -284,7 +290,7 @@ func (f *filing) withoutDuplicates(ctx context.Context) ([]store.DeliveryKey, er
 		f.settle(t, Result{Outcome: OutcomeDuplicate, Ticket: keys[at].Ticket, ActivityID: keys[at].ActivityID})
 	}
 	f.accounts = rest
-	return earlier, nil
+	return keys, nil
 }
 
 // claim writes the delivery key of an account. It is false when another node

@@ -65,13 +65,15 @@ func (w *work) returnPath(account *store.MailAccount, m store.Mail, delivery str
 // send writes a message and a ledger row for each recipient, and remembers its
 // Message-ID. Recipients that are addresses of our own are left out: mail to
 // ourselves would come back as a new ticket.
-func (w *work) send(ctx context.Context, account *store.MailAccount, m store.Mail, t store.Ticket, recipients []string) error {
+func (w *work) send(ctx context.Context, account *store.MailAccount, m store.Mail, recipients []string) error {
 	var rows []store.Delivery
+	seen := map[string]bool{}
 	for _, recipient := range recipients {
 		to, err := message.ParseAddress(recipient)
-		if err != nil || w.ours(to) {
+		if err != nil || w.ours(to) || seen[to.Key()] {
 			continue
 		}
+		seen[to.Key()] = true
 		id := store.NewID()
 		rows = append(rows, store.Delivery{
 			ID: id, MailID: m.ID, Kind: m.Kind, ActivityID: m.ActivityID, Ticket: m.Ticket, AccountID: account.ID,
@@ -81,13 +83,16 @@ func (w *work) send(ctx context.Context, account *store.MailAccount, m store.Mai
 		})
 	}
 	if len(rows) == 0 {
+		if m.Kind == store.MailAnswer { // an answer to nobody must not look sent
+			return noAddress()
+		}
 		return nil
 	}
 	if err := w.tx.AddMail(ctx, m, rows); err != nil {
 		return err
 	}
 	for _, d := range rows {
-		w.due = append(w.due, dueOf(d, t))
+		w.due = append(w.due, d.Due())
 	}
 	return nil
 }
@@ -96,19 +101,6 @@ func (w *work) send(ctx context.Context, account *store.MailAccount, m store.Mai
 func (w *work) ours(a message.Address) bool {
 	found, _ := account(w.desk, a)
 	return found != nil
-}
-
-// dueOf makes the queue's entry of a ledger row. Answers go before what the
-// desk tells its own agents.
-func dueOf(d store.Delivery, t store.Ticket) store.Due {
-	priority := 0
-	if d.Kind == store.MailAnswer {
-		priority = 1
-		if t.Priority == store.PriorityHigh || t.Priority == store.PriorityUrgent {
-			priority = 2
-		}
-	}
-	return store.Due{DeliveryID: d.ID, Ticket: d.Ticket, AccountID: d.AccountID, Domain: d.Domain, Priority: priority, DueAt: d.NextAttemptAt}
 }
 
 // tagPlace gives where the ticket's channel wants the tag in subjects.

@@ -164,7 +164,7 @@ func (d *Decision) take(f Facts, signal SignalFacts, sender string) {
 	t := signal.Ticket
 	d.By, d.Score, d.Sender = signal.Kind, weights[signal.Kind], sender
 	if t.Closed && !f.Automatic && tooLate(t, f.Now) {
-		d.Outcome, d.Follows = OutcomeNew, t.Number
+		d.Outcome, d.Follows, d.Sender = OutcomeNew, t.Number, newSender(f.Sender)
 		return
 	}
 	d.Outcome, d.Ticket = OutcomeAppend, t.Number
@@ -185,7 +185,7 @@ func (d *Decision) stranger(f Facts, signal SignalFacts) {
 }
 
 func tooLate(t *TicketFacts, now time.Time) bool {
-	return t.ReopenDays != nil && now.Sub(t.ClosedAt) > time.Duration(*t.ReopenDays)*24*time.Hour
+	return t.ReopenDays != nil && (*t.ReopenDays == 0 || now.Sub(t.ClosedAt) > time.Duration(*t.ReopenDays)*24*time.Hour)
 }
 
 func newSender(s SenderFacts) string {

@@ -3,6 +3,7 @@ package threading
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"ticketgate/store"
@@ -16,7 +17,6 @@ const (
 	eventNew      eventKind = "new"      // a new ticket
 	eventIncoming eventKind = "incoming" // a customer's word
 	eventActivity eventKind = "activity" // an answer, a note, a change
-	eventAssigned eventKind = "assigned" // somebody became owner or responsible
 	eventHeld     eventKind = "held"     // a stranger's mail waits for the ticket
 	eventFailed   eventKind = "failed"   // an answer did not arrive
 )
@@ -26,6 +26,7 @@ type event struct {
 	kind     eventKind
 	actor    string   // agent id of who did it, or ""
 	assigned []string // agent ids who became owner or responsible by it
+	lost     []string // agent ids who were, and don't see the channel that it moved to
 	held     int64    // of a new ticket: the ticket that its mail waits for
 	reopened bool
 	quiet    bool // no acknowledgement: another ticket of the same mail had it
@@ -59,24 +60,15 @@ func notices(desk *store.Desk, t store.Ticket, e event) []*store.Agent {
 		seen[id] = true
 		list = append(list, agent)
 	}
-	if e.kind == eventAssigned {
-		for _, id := range e.assigned {
-			add(id, roleOwner)
-		}
-		return list
-	}
 	add(t.OwnerID, roleOwner)
-	if e.kind == eventHeld && len(list) > 0 {
-		return list // the owner, else the subscribers
+	if (e.kind == eventHeld || e.kind == eventFailed) && len(list) > 0 {
+		return list // the owner, else the others
 	}
-	if e.kind != eventHeld && e.kind != eventFailed || t.OwnerID == "" {
+	if e.kind != eventHeld {
 		add(t.ResponsibleID, roleResponsible)
-		for _, agent := range desk.Subscribers(t.ChannelID, store.SubscriptionStandard) {
-			add(agent.ID, roleSubscriber)
-		}
 	}
-	for _, id := range e.assigned {
-		add(id, roleOwner)
+	for _, agent := range desk.Subscribers(t.ChannelID, store.SubscriptionStandard) {
+		add(agent.ID, roleSubscriber)
 	}
 	return list
 }
@@ -98,16 +90,23 @@ func (w *work) notify(ctx context.Context, t store.Ticket, a store.Activity, e e
 	if account == nil {
 		return nil
 	}
-	for _, agent := range notices(w.desk, t, e) {
-		if w.told[agent.ID] {
-			continue
-		}
-		w.told[agent.ID] = true
-		if err := w.send(ctx, account, w.notification(account, agent, t, a, e), t, []string{agent.Email}); err != nil {
+	for _, agent := range append(notices(w.desk, t, e), w.losers(t, e)...) {
+		if err := w.send(ctx, account, w.notification(account, agent, t, a, e), []string{agent.Email}); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// losers gives those who lost a ticket by its move: they are told so, once.
+func (w *work) losers(t store.Ticket, e event) []*store.Agent {
+	var list []*store.Agent
+	for _, id := range e.lost {
+		if a := w.desk.Agent(id); a != nil && a.Active && id != e.actor && !slices.Contains(list, a) && !w.desk.Sees(id, t.ChannelID) {
+			list = append(list, a)
+		}
+	}
+	return list
 }
 
 // notifier gives the account that mails to agents go out from: a system
@@ -164,7 +163,7 @@ func (s *Service) notificationText(desk *store.Desk, agent *store.Agent, t store
 	if a.Comment != "" {
 		fmt.Fprintf(&b, "%s\n", a.Comment)
 	}
-	if text := excerpt(a); text != "" {
+	if text := excerpt(a); text != "" && !slices.Contains(e.lost, agent.ID) {
 		fmt.Fprintf(&b, "\n%s\n", text)
 	}
 	fmt.Fprintf(&b, "\n%s/tickets/%d\n", strings.TrimSuffix(s.opt.PublicURL, "/"), t.Number)
@@ -179,9 +178,11 @@ func headline(agent *store.Agent, t store.Ticket, a store.Activity, e event) str
 		return "mail of a stranger waits for this ticket"
 	case e.kind == eventFailed:
 		return "an answer did not arrive"
-	case e.kind == eventAssigned && t.OwnerID == agent.ID:
+	case slices.Contains(e.lost, agent.ID):
+		return "moved out of your sight; it is not yours any more"
+	case slices.Contains(e.assigned, agent.ID) && t.OwnerID == agent.ID:
 		return "you are the owner now"
-	case e.kind == eventAssigned:
+	case slices.Contains(e.assigned, agent.ID):
 		return "you are responsible now"
 	case e.reopened:
 		return "reopened by a reply"
@@ -227,6 +228,9 @@ func orNone(s string) string {
 // tell notifies agents of a mail that came in, and acknowledges it.
 func (f *filing) tell(ctx context.Context, t store.Ticket, a store.Activity, e event) error {
 	if agent := f.agent(); agent != nil {
+		if f.Message.Automatic.Is { // two agents' machines would answer each other's notifications for ever
+			return nil
+		}
 		e.actor = agent.ID
 	}
 	if e.held != 0 {
@@ -239,7 +243,7 @@ func (f *filing) tell(ctx context.Context, t store.Ticket, a store.Activity, e e
 	if err := f.notify(ctx, t, a, e); err != nil {
 		return err
 	}
-	if e.kind != eventNew || e.quiet {
+	if e.kind != eventNew || e.quiet || f.acked {
 		return nil
 	}
 	return f.acknowledge(ctx, t, a)

@@ -12,10 +12,11 @@ import (
 // became of a delivery. A failed answer is written into its ticket's history
 // and told to the owner.
 func (s *Service) DeliveryOutcome(ctx context.Context, tx *store.Tx, d store.Delivery, o store.Outcome) error {
-	if now := s.now(); o.State == store.Sent && s.sent.again(d.AccountID, now) {
+	if now := s.now(); o.State == store.Sent && s.sent.due(d.AccountID, now) {
 		if err := tx.TouchAccount(ctx, d.AccountID, time.Time{}, now); err != nil {
 			return err
 		}
+		tx.AfterCommit(func() { s.sent.note(d.AccountID, now) })
 	}
 	if d.Kind == store.MailNotification {
 		return nil // a notification about a notification would never end

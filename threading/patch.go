@@ -46,9 +46,6 @@ func (s *Service) PatchTicket(ctx context.Context, agent *store.Agent, number in
 		if err != nil {
 			return err
 		}
-		if p.IfVersion != nil && *p.IfVersion != t.Version {
-			return &store.Error{Code: store.CodeConflict, Reason: store.ReasonVersion, Message: "the ticket was changed meanwhile"}
-		}
 		changed, err = w.patch(ctx, agent, t, p)
 		return err
 	})
@@ -65,6 +62,9 @@ func (w *work) patch(ctx context.Context, agent *store.Agent, t store.Ticket, p 
 	if err != nil {
 		return t, err
 	}
+	if p.IfVersion != nil && *p.IfVersion != before.Version {
+		return t, &store.Error{Code: store.CodeConflict, Reason: store.ReasonVersion, Message: "the ticket was changed meanwhile"}
+	}
 	changes = append(changes, moved...)
 	if len(changes) == 0 && p.Comment == "" {
 		return t, nil
@@ -74,7 +74,7 @@ func (w *work) patch(ctx context.Context, agent *store.Agent, t store.Ticket, p 
 	if err := w.history(ctx, &t, &a); err != nil {
 		return t, err
 	}
-	return t, w.notify(ctx, t, a, event{kind: eventActivity, actor: agent.ID, assigned: assigned(before, t)})
+	return t, w.notify(ctx, t, a, event{kind: eventActivity, actor: agent.ID, assigned: assigned(before, t), lost: lost(before, t)})
 }
 
 // visible reads a ticket that an agent sees; to anybody else it is not there.
@@ -129,7 +129,7 @@ func (w *work) apply(t *store.Ticket, p TicketPatch) ([]store.Change, error) {
 	if before.ChannelID != t.ChannelID {
 		w.dropUnseen(t, p)
 	}
-	if err := w.check(t); err != nil {
+	if err := w.check(before, t); err != nil {
 		return nil, err
 	}
 	note("subject", before.Subject, t.Subject)
@@ -175,13 +175,14 @@ func (w *work) dropUnseen(t *store.Ticket, p TicketPatch) {
 	}
 }
 
-// check says whether a ticket's fields can stand together.
-func (w *work) check(t *store.Ticket) error {
+// check says whether what changed in a ticket can stand: an owner who was
+// switched off since must not keep it from being answered.
+func (w *work) check(before store.Ticket, t *store.Ticket) error {
 	channel := w.desk.Channel(t.ChannelID)
-	if channel == nil || !channel.Active {
+	if t.ChannelID != before.ChannelID && (channel == nil || !channel.Active) {
 		return store.Invalid("channel_id", "there is no such active channel")
 	}
-	if w.desk.Status(t.StatusID) == nil {
+	if t.StatusID != before.StatusID && w.desk.Status(t.StatusID) == nil {
 		return store.Invalid("status_id", "there is no such status")
 	}
 	switch t.Priority {
@@ -191,8 +192,10 @@ func (w *work) check(t *store.Ticket) error {
 	default:
 		return store.Invalid("priority", "must be low, normal, high or urgent")
 	}
-	for _, role := range []struct{ field, id string }{{"owner_id", t.OwnerID}, {"responsible_id", t.ResponsibleID}} {
-		if role.id == "" {
+	for _, role := range []struct{ field, id, was string }{
+		{"owner_id", t.OwnerID, before.OwnerID}, {"responsible_id", t.ResponsibleID, before.ResponsibleID},
+	} {
+		if role.id == "" || role.id == role.was {
 			continue
 		}
 		agent := w.desk.Agent(role.id)
@@ -259,6 +262,22 @@ func assigned(before, after store.Ticket) []string {
 	return list
 }
 
+// lost gives the agents who are not owner or responsible any more since the
+// ticket moved to another channel.
+func lost(before, after store.Ticket) []string {
+	if before.ChannelID == after.ChannelID {
+		return nil
+	}
+	var list []string
+	if before.OwnerID != after.OwnerID {
+		list = append(list, before.OwnerID)
+	}
+	if before.ResponsibleID != after.ResponsibleID {
+		list = append(list, before.ResponsibleID)
+	}
+	return list
+}
+
 // TakeOwnership makes the agent the owner of a ticket that he sees.
 func (s *Service) TakeOwnership(ctx context.Context, agent *store.Agent, number int64) (store.Ticket, error) {
 	return s.PatchTicket(ctx, agent, number, TicketPatch{OwnerID: &agent.ID})
@@ -281,13 +300,14 @@ func (s *Service) Merge(ctx context.Context, agent *store.Agent, number, into in
 		if err != nil {
 			return err
 		}
-		merged, err = w.merge(ctx, agent, t, to)
+		merged, err = w.merge(ctx, agent, t, to, nil)
 		return err
 	})
 	return merged, err
 }
 
-func (w *work) merge(ctx context.Context, agent *store.Agent, t, to store.Ticket) (store.Ticket, error) {
+// merge puts t into to; changes are what else that does to the latter.
+func (w *work) merge(ctx context.Context, agent *store.Agent, t, to store.Ticket, changes []store.Change) (store.Ticket, error) {
 	if t.MergedInto != 0 {
 		return t, store.Errorf(store.CodeConflict, "%s went into %s already", w.s.Reference(t.Number), w.s.Reference(t.MergedInto))
 	}
@@ -301,18 +321,24 @@ func (w *work) merge(ctx context.Context, agent *store.Agent, t, to store.Ticket
 	if (t.Kind == store.KindInternal) != (root.Kind == store.KindInternal) && t.ContactID+root.ContactID != "" {
 		return t, store.Errorf(store.CodeConflict, "an internal ticket can't be merged with one that has a contact")
 	}
+	held := t.SuggestedTicket != 0 // its stranger stays one: Confirm says what is remembered
 	t.MergedInto, t.SuggestedTicket = root.Number, 0
 	t.Version++
 	if t.ClosedAt.IsZero() {
 		t.ClosedAt = w.now
 	}
-	if err := w.shareParticipants(ctx, t.Number, root.Number); err != nil {
-		return t, err
+	if !held {
+		if err := w.shareParticipants(ctx, t.Number, root.Number); err != nil {
+			return t, err
+		}
 	}
 	note := fmt.Sprintf("%s went into %s", w.s.Reference(t.Number), w.s.Reference(root.Number))
 	for _, side := range []*store.Ticket{&t, &root} {
 		a := w.statusChange(*side, agent, []store.Change{{Field: "merged_into", From: w.s.Reference(t.Number), To: w.s.Reference(root.Number)}})
 		a.Comment = note
+		if side == &root {
+			a.Changes = append(a.Changes, changes...)
+		}
 		if err := w.history(ctx, side, &a); err != nil {
 			return t, err
 		}

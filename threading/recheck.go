@@ -47,16 +47,22 @@ func (s *Service) recheckAgain(ctx context.Context, r store.Recheck) error {
 }
 
 func (f *filing) recheckActivity(ctx context.Context, a store.Activity) error {
-	withheld := a.Withheld
-	auth := f.Auth
-	a.Auth, a.Withheld, a.Trace = &auth, false, f.Trace
 	t, err := f.s.followed(ctx, f.tx, a.Ticket)
 	if err != nil {
 		return err
 	}
-	if withheld && !f.senderFacts().Weak {
+	if a, err = f.tx.Activity(ctx, a.ID); err != nil { // anew, under the ticket's lock
+		return err
+	}
+	strong := !f.senderFacts().Weak
+	// what an agent did meanwhile stands
+	withheld := a.Withheld && !t.LastOutgoingAt.After(a.CreatedAt) && !t.ClosedAt.After(a.CreatedAt)
+	auth := f.Auth
+	a.Auth, a.Withheld, a.Trace = &auth, false, f.Trace
+	a.External = strong && a.Sender == store.SenderParticipant && t.Kind != store.KindInternal
+	if withheld && strong {
 		if channel := f.desk.Channel(t.ChannelID); channel != nil {
-			a.Changes = append(a.Changes, receive(f.desk, channel, &t)...)
+			a.Changes = append(a.Changes, receive(f.desk, channel, &t, f.now)...)
 		}
 		if err := f.tx.UpdateTicket(ctx, t); err != nil {
 			return err
@@ -73,7 +79,7 @@ func (f *filing) recheckQuarantined(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	if q.Reason == "dkim" && f.AlignedDKIM {
+	if q.Reason == "dkim" && f.AlignedDKIM && len(f.accounts) > 0 {
 		return f.release(ctx, id)
 	}
 	return nil

@@ -56,18 +56,22 @@ type lately struct {
 	at map[string]time.Time
 }
 
-// again tells whether it is time to do it again for an id, and notes that.
-func (l *lately) again(id string, now time.Time) bool {
+// due tells whether it is time to do it again for an id.
+func (l *lately) due(id string, now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if last, ok := l.at[id]; ok && now.Sub(last) < touchEvery && !now.Before(last) {
-		return false
-	}
+	last, ok := l.at[id]
+	return !ok || now.Sub(last) >= touchEvery || now.Before(last)
+}
+
+// note remembers that it was done.
+func (l *lately) note(id string, now time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if l.at == nil {
 		l.at = map[string]time.Time{}
 	}
 	l.at[id] = now
-	return true
 }
 
 // New makes a Service.
@@ -109,13 +113,15 @@ func address(field, typed string) (message.Address, error) {
 	return a, nil
 }
 
-// splitExtension takes the part after the first plus off a local part.
+// splitExtension takes the part after the last plus off a local part: an
+// account's own address may hold one, a token holds none.
 func splitExtension(a message.Address) (base message.Address, extension string) {
-	local, extension, ok := strings.Cut(a.Local, "+")
-	if !ok || local == "" {
+	plus := strings.LastIndexByte(a.Local, '+')
+	if plus <= 0 {
 		return a, ""
 	}
-	a.Local = local
+	extension = a.Local[plus+1:]
+	a.Local = a.Local[:plus]
 	return a, extension
 }
 

@@ -2,16 +2,10 @@ package threading
 
 import (
 	"context"
+	"time"
 
 	"ticketgate/store"
 	"ticketgate/threading/message"
-)
-
-// The kinds of store.MessageRef.
-const (
-	refOwn    = "own"    // the Message-ID of a mail of ours
-	refTheirs = "theirs" // of a mail that came in
-	refNamed  = "named"  // named by a mail of the ticket, and never seen itself
 )
 
 // maxNamed bounds how many ids of a mail's References are remembered.
@@ -36,8 +30,10 @@ func (f *filing) thread(ctx context.Context, earlier []store.DeliveryKey) error 
 
 // appendOnce adds the mail to its ticket, once for all of our accounts.
 func (f *filing) appendOnce(ctx context.Context, d Decision, who person, earlier []store.DeliveryKey) error {
-	if len(earlier) > 0 && earlier[0].ActivityID != "" {
-		return f.repeat(ctx, earlier[0])
+	for _, k := range earlier {
+		if k.ActivityID != "" {
+			return f.repeat(ctx, k)
+		}
 	}
 	a := f.activity(d, who, store.Ticket{Number: d.Ticket})
 	mine, err := f.claimAll(ctx, f.accounts, store.DeliveryKey{ActivityID: a.ID, Ticket: d.Ticket})
@@ -54,7 +50,15 @@ func (f *filing) appendOnce(ctx context.Context, d Decision, who person, earlier
 	a.AccountID, a.EnvelopeTo = mine[0].account.ID, f.envelopeTo(mine)
 	a.External = a.External && t.Kind != store.KindInternal
 	a.Changes = f.incomingStatus(&t, d, &a)
-	t.AccountID, t.LastIncomingAt = mine[0].account.ID, f.now
+	if a.Type == store.TypeIncoming {
+		t.LastIncomingAt = f.now
+		if canSend(mine[0].account) {
+			t.AccountID = mine[0].account.ID
+		}
+	}
+	if t.Kind == store.KindInternal {
+		a.Medium = store.MediumInternal
+	}
 	return f.write(ctx, &t, &a, event{kind: eventIncoming, reopened: d.Reopen})
 }
 
@@ -92,18 +96,22 @@ func (f *filing) claimAll(ctx context.Context, targets []target, k store.Deliver
 // change nothing; New stays New.
 func (f *filing) incomingStatus(t *store.Ticket, d Decision, a *store.Activity) []store.Change {
 	channel := f.desk.Channel(t.ChannelID)
-	if f.Message.Automatic.Is || d.Sender == store.SenderAgent || channel == nil {
+	if machine(f.Message) || d.Sender == store.SenderAgent || channel == nil {
 		return nil
 	}
 	if f.senderFacts().Weak {
 		a.Withheld = f.Auth.Verdict == store.AuthError
 		return nil
 	}
-	return receive(f.desk, channel, t)
+	return receive(f.desk, channel, t, f.now)
 }
 
+// machine tells whether a mail is a machine's own word. A person who writes
+// through a mailing list is none: what came by a list is only never acknowledged.
+func machine(m *message.Message) bool { return m.Automatic.Is && m.Automatic.Kind != "list" }
+
 // receive gives a ticket the status that an incoming mail brings.
-func receive(desk *store.Desk, channel *store.Channel, t *store.Ticket) []store.Change {
+func receive(desk *store.Desk, channel *store.Channel, t *store.Ticket, now time.Time) []store.Change {
 	next := channel.OnIncoming
 	closed := !t.ClosedAt.IsZero()
 	switch {
@@ -112,7 +120,7 @@ func receive(desk *store.Desk, channel *store.Channel, t *store.Ticket) []store.
 	case !closed && t.StatusID == channel.DefaultStatusID:
 		return nil
 	}
-	return setStatus(desk, t, next, t.UpdatedAt)
+	return setStatus(desk, t, next, now)
 }
 
 func closedStatus(desk *store.Desk, id string) bool {
@@ -146,7 +154,7 @@ func (f *filing) openTickets(ctx context.Context, d Decision, who person, earlie
 			}
 			continue
 		}
-		number, err := f.openTicket(ctx, t, d, who, linked)
+		number, err := f.openTicket(ctx, t, d, who, linked, len(earlier) > 0)
 		if err != nil {
 			return err
 		}
@@ -168,7 +176,7 @@ func tickets(keys []store.DeliveryKey) []int64 {
 }
 
 // openTicket opens one ticket; it gives 0 where another node was first.
-func (f *filing) openTicket(ctx context.Context, to target, d Decision, who person, linked []int64) (int64, error) {
+func (f *filing) openTicket(ctx context.Context, to target, d Decision, who person, linked []int64, again bool) (int64, error) {
 	number, err := f.tx.NextNumber(ctx)
 	if err != nil {
 		return 0, err
@@ -188,7 +196,7 @@ func (f *filing) openTicket(ctx context.Context, to target, d Decision, who pers
 	if err := f.link(ctx, number, d, linked); err != nil {
 		return 0, err
 	}
-	kind := event{kind: eventNew, held: d.Suggested, quiet: len(linked) > 0}
+	kind := event{kind: eventNew, held: d.Suggested, quiet: again}
 	return number, f.write(ctx, &t, &a, kind)
 }
 
@@ -201,7 +209,7 @@ func (f *filing) newTicket(number int64, to target, d Decision, who person) stor
 		Number: number, ID: store.NewID(), Kind: store.KindEmail, Subject: subject,
 		ChannelID: to.channel.ID, StatusID: to.channel.DefaultStatusID, Priority: store.PriorityNormal,
 		ContactID: who.contact.ID, CompanyID: who.contact.CompanyID,
-		OwnerID: to.channel.DefaultOwnerID, ResponsibleID: to.channel.DefaultResponsibleID,
+		OwnerID: f.usable(to.channel.DefaultOwnerID, to.channel.ID), ResponsibleID: f.usable(to.channel.DefaultResponsibleID, to.channel.ID),
 		AccountID: to.account.ID, SuggestedTicket: d.Suggested, Version: 1,
 		CreatedAt: f.now, UpdatedAt: f.now, LastIncomingAt: f.now,
 	}
@@ -236,7 +244,7 @@ func (f *filing) activity(d Decision, who person, t store.Ticket) store.Activity
 		ID: store.NewID(), Ticket: t.Number, Type: store.TypeIncoming, Medium: store.MediumEmail,
 		Author: f.authorOf(who), Subject: m.Subject, Text: m.Text, HTML: m.HTML, ReplyText: m.ReplyText,
 		MessageID: m.MessageID, RawHash: f.raw.Hash, Sender: d.Sender, Automatic: m.Automatic.Kind, CreatedAt: f.now,
-		External: d.Sender == store.SenderParticipant && auth.Verdict != store.Failed,
+		External: d.Sender == store.SenderParticipant && !f.senderFacts().Weak,
 		ActivityDetail: store.ActivityDetail{
 			From: addresses(m.From), To: addresses(m.To), Cc: addresses(m.Cc), ReplyTo: addresses(m.ReplyTo),
 			ReplyDiffers: replyDiffers(m), NameMarked: f.author.NameHoldsAddress || f.author.MixedScript,
@@ -322,7 +330,7 @@ func (f *filing) keepFiles(ctx context.Context, t store.Ticket, a store.Activity
 func (f *filing) keepRefs(ctx context.Context, t store.Ticket, a store.Activity) error {
 	var refs []store.MessageRef
 	if a.MessageID != "" {
-		refs = append(refs, store.MessageRef{MessageID: a.MessageID, ActivityID: a.ID, Ticket: t.Number, Kind: refTheirs})
+		refs = append(refs, store.MessageRef{MessageID: a.MessageID, ActivityID: a.ID, Ticket: t.Number, Kind: store.RefTheirs})
 	}
 	if a.Sender == store.SenderParticipant {
 		for i, id := range f.threadIDs() {
@@ -330,7 +338,7 @@ func (f *filing) keepRefs(ctx context.Context, t store.Ticket, a store.Activity)
 				break
 			}
 			if _, ours := f.s.tokens.inMessageID(id); !ours && id != a.MessageID {
-				refs = append(refs, store.MessageRef{MessageID: id, ActivityID: a.ID, Ticket: t.Number, Kind: refNamed})
+				refs = append(refs, store.MessageRef{MessageID: id, ActivityID: a.ID, Ticket: t.Number, Kind: store.RefNamed})
 			}
 		}
 	}

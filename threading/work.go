@@ -13,8 +13,7 @@ type work struct {
 	tx   *store.Tx
 	desk *store.Desk
 	now  time.Time
-	told map[string]bool // agents who were told already: each person once
-	due  []store.Due     // ledger rows that were written
+	due  []store.Due // ledger rows that were written
 }
 
 func (s *Service) newWork(ctx context.Context, tx *store.Tx) (*work, error) {
@@ -22,7 +21,7 @@ func (s *Service) newWork(ctx context.Context, tx *store.Tx) (*work, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &work{s: s, tx: tx, desk: desk, now: s.now(), told: map[string]bool{}}, nil
+	return &work{s: s, tx: tx, desk: desk, now: s.now()}, nil
 }
 
 // done has the ledger rows queued once the transaction is committed.
@@ -68,6 +67,15 @@ func setStatus(desk *store.Desk, t *store.Ticket, id string, now time.Time) []st
 		t.ClosedAt = now
 	}
 	return []store.Change{{Field: "status", From: from, To: next.Name}}
+}
+
+// usable gives an agent's id where he is active and sees a channel, else none:
+// a default that has gone stale must not keep a ticket from being made.
+func (w *work) usable(agentID, channelID string) string {
+	if a := w.desk.Agent(agentID); a == nil || !a.Active || !w.desk.Sees(agentID, channelID) {
+		return ""
+	}
+	return agentID
 }
 
 // history writes an activity and brings its ticket up to date.

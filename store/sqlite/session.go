@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"strings"
 	"sync"
 
 	"ticketgate/store"
@@ -31,7 +32,9 @@ func (d *database) Dialect() store.Dialect {
 		// in place of a number makes an error of an activity that is not there.
 		Index: `INSERT OR REPLACE INTO search (rowid, words)
 			VALUES (COALESCE((SELECT n FROM activities WHERE id = $1), 'none'), $2)`,
-		Unindex: `DELETE FROM search WHERE rowid = (SELECT n FROM activities WHERE id = $1)`,
+		Document: func(words string) any { return words },
+		Phrases:  func(phrases []string) string { return `"` + strings.Join(phrases, `" "`) + `"` },
+		Unindex:  `DELETE FROM search WHERE rowid = (SELECT n FROM activities WHERE id = $1)`,
 		Match: func(param string) string {
 			return `SELECT a.ticket FROM search JOIN activities a ON a.n = search.rowid WHERE search MATCH ` + param
 		},
