@@ -57,11 +57,9 @@ type IntakeConfig struct {
 
 // HTTPConfig is what the HTTP face needs.
 type HTTPConfig struct {
-	Listen         []Address
-	PublicURL      string // without a slash at its end; "": http:// and the first listener
-	AllowedOrigins []string
-	TrustedProxies []netip.Prefix
-	TLS            CertificateFiles
+	Listen    []Address
+	PublicURL string // without a slash at its end; "": http:// and the first listener
+	TLS       CertificateFiles
 }
 
 // CertificateFiles names the PEM files of a TLS listener; both or none are set.

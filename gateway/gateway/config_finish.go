@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"crypto/tls"
-	"net/netip"
 	"path/filepath"
 	"strings"
 )
@@ -84,6 +83,3 @@ func (s *settings) checkMetricsApart() {
 		}
 	}
 }
-
-// loopbackPrefixes are always allowed.
-var loopbackPrefixes = [...]netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}

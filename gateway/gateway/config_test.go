@@ -132,6 +132,10 @@ func TestBrokenConfigurationIsRefusedWithItsPlace(t *testing.T) {
 			env:  []string{"TICKETGATE_LOOKUP_LISTEN=127.0.0.1:1"},
 			want: `TICKETGATE_LOOKUP_LISTEN: not yet available`,
 		},
+		"origins, to come": {
+			file: "http.allowed_origins = [\"https://desk.example\"]\n",
+			want: `c.toml:1: http.allowed_origins: not yet available`,
+		},
 		"s3": {
 			file: "blob.url = \"s3://bucket\"\n",
 			want: `c.toml:1: blob.url: s3 is not yet available: use file:PATH`,

@@ -267,22 +267,6 @@ func (v value) publicURL(into *string) error {
 	return nil
 }
 
-// origins reads web origins, as a browser writes them.
-func (v value) origins(into *[]string) error {
-	texts, err := v.texts()
-	if err != nil {
-		return err
-	}
-	for _, text := range texts {
-		u, err := url.Parse(text)
-		if err != nil || u.Host == "" || u.Scheme+"://"+u.Host != text {
-			return fmt.Errorf("%q is no origin: want https://desk.example.org", text)
-		}
-	}
-	*into = texts
-	return nil
-}
-
 // isAddress tells roughly whether text is a mailbox; the desk checks it fully.
 func isAddress(text string) bool {
 	at := strings.LastIndexByte(text, '@')

@@ -186,7 +186,7 @@ func (a *applier) accounts(ctx context.Context) error {
 			continue
 		}
 		m := store.MailAccount{
-			ID: store.NewID(), Name: e.Address, Type: store.AccountTicket, Address: e.Address, Key: key,
+			ID: store.NewID(), Type: store.AccountTicket, Address: e.Address, Key: key,
 			Active: true, State: "untested", NewTicketLimit: 100, Sign: true, CreatedAt: a.now,
 		}
 		if have != nil {

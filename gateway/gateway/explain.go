@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"bytes"
 	"context"
 	"slices"
 	"time"
@@ -25,6 +26,7 @@ func NewExplainer(c *Core) *Explainer {
 // empty from the mail's author.
 func (e *Explainer) Explain(ctx context.Context, raw []byte, to, from string) (threading.Explanation, error) {
 	start := time.Now()
+	raw = asTransferred(raw)
 	mail, err := e.intake.read(ctx, raw, e.intake.log)
 	if err != nil {
 		return threading.Explanation{}, err
@@ -47,6 +49,22 @@ func (e *Explainer) Explain(ctx context.Context, raw []byte, to, from string) (t
 	}
 	x.Took["read"] = float64(read.Microseconds()) / 1000
 	return x, nil
+}
+
+// asTransferred gives a mail the line ends that it would come with: a file has
+// often lone LFs, and the same mail over LMTP has none.
+func asTransferred(raw []byte) []byte {
+	out := make([]byte, 0, len(raw)+len(raw)/32)
+	for i, c := range raw {
+		if c == '\n' && (i == 0 || raw[i-1] != '\r') {
+			out = append(out, '\r')
+		}
+		out = append(out, c)
+	}
+	if !bytes.HasSuffix(out, []byte("\r\n")) {
+		out = append(out, "\r\n"...)
+	}
+	return out
 }
 
 // named gives the first address in To and Cc that mail is taken for, else the

@@ -18,7 +18,7 @@ func trace(hostname string, env *lmtp.Envelope, auth verify.Auth) string {
 	b.WriteString("Return-Path: <" + tame(env.From) + ">\r\n")
 	b.WriteString(auth.Header(hostname) + "\r\n")
 	b.WriteString("Received: from " + origin(env) + "\r\n")
-	b.WriteString("\tby " + hostname + " (ticketgate) with " + protocol(env) + " id " + env.ID)
+	b.WriteString("\tby " + hostname + " (" + handedOn(env) + ") with " + protocol(env) + " id " + env.ID)
 	if len(env.Recipients) == 1 {
 		b.WriteString("\r\n\tfor <" + tame(env.Recipients[0]) + ">")
 	}
@@ -34,7 +34,15 @@ func origin(env *lmtp.Envelope) string {
 		return or(tame(env.Hello), "unknown") + " (" + remote(env.Remote) + ")"
 	}
 	client := or(tame(x.Name), "unknown") + " [" + tame(x.Addr) + "]"
-	return or(tame(x.Helo), "unknown") + " (" + client + ") via " + or(tame(env.Hello), "unknown")
+	return or(tame(x.Helo), "unknown") + " (" + client + ")"
+}
+
+// handedOn names us, and the MTA in front where it told of its client.
+func handedOn(env *lmtp.Envelope) string {
+	if env.XForward.Helo == "" && env.XForward.Addr == "" {
+		return "ticketgate"
+	}
+	return "ticketgate, from " + or(tame(env.Hello), "unknown")
 }
 
 func remote(a net.Addr) string {
