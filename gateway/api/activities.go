@@ -177,8 +177,14 @@ type activityDeliveryList struct {
 	Paging
 }
 
+// activityDeliveries lists what left by an activity: an answer, or the
+// acknowledgement of a mail. That agents were told of it is no delivery of its.
 func (a *api) activityDeliveries(ctx context.Context, c *call, in *activityDeliveryList) (*page[deliveryShape], error) {
+	kind := store.MailAnswer
+	if c.entry.Type == store.TypeIncoming {
+		kind = store.MailAck
+	}
 	return a.deliveryPage(ctx, store.DeliveryFilter{
-		ActivityID: c.entry.ID, VisibleTo: c.agent.ID, Cursor: in.Cursor, Limit: in.Limit,
+		ActivityID: c.entry.ID, Kind: kind, VisibleTo: c.agent.ID, Cursor: in.Cursor, Limit: in.Limit,
 	})
 }
