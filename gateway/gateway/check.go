@@ -42,7 +42,7 @@ func (f *findings) add(level Level, format string, args ...any) {
 const checkTimeout = time.Minute
 
 // Check looks at everything that a running daemon needs: services, keys, DNS.
-// It changes nothing but the schema of an older store, and makes no desk.
+// It makes no desk; what it opens it brings up to date, as every command does.
 func Check(ctx context.Context, c *Config) []Finding {
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
@@ -79,7 +79,7 @@ func (f *findings) store(ctx context.Context, c *Config) *Core {
 			return nil
 		}
 	}
-	core, err := OpenCore(ctx, c, CoreOptions{})
+	core, err := OpenCore(ctx, c, CoreOptions{Look: true})
 	if err != nil {
 		f.add(LevelError, "store: %v", err)
 		return nil

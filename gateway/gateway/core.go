@@ -38,6 +38,7 @@ type Core struct {
 type CoreOptions struct {
 	Log       *slog.Logger
 	Exclusive bool // refuse a second daemon on one SQLite
+	Look      bool // only look: make no desk where there is none
 	PublicURL string
 	Observe   func(batch int, commit time.Duration)
 	Lookup    func(kind, result string) // told of each DNS look-up
@@ -109,6 +110,9 @@ func (c *Core) setUp(ctx context.Context, secrets []string, opt CoreOptions) err
 	})
 	if err != nil {
 		return err
+	}
+	if opt.Look {
+		return nil
 	}
 	token, created, err := c.Threading.Setup(ctx, c.Config.AdminEmail)
 	if err != nil {
