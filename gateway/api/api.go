@@ -43,6 +43,7 @@ type Options struct {
 	NewKey func(domain, selector, algorithm string) (store.DKIMKey, error)
 	// KeyRecord gives the zone-file line of a key. Nil: no record is shown.
 	KeyRecord func(store.DKIMKey) string
+	Hostname  string                // our authserv-id (RFC 8601)
 	PublicURL string                // without a slash at its end
 	Version   string                // of the program, for the description
 	HideAdmin bool                  // leave out the operations tagged admin: another listener has them

@@ -9,6 +9,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"ticketgate/gateway/verify"
 	"ticketgate/store"
 )
 
@@ -72,12 +73,14 @@ func (a *api) activityRaw(ctx context.Context, c *call, _ *OnActivity) (*downloa
 	if err != nil {
 		return nil, err
 	}
-	return rawMail(c.entry.Trace, raw, c.entry.ID), nil
+	return a.rawMail(c.entry.Trace, raw, c.entry.ID), nil
 }
 
-// rawMail is a stored message with the header fields that we put before it.
-func rawMail(trace string, raw []byte, id string) *download {
-	return newDownload("message/rfc822", id+".eml", false, append([]byte(trace), raw...))
+// rawMail is a stored message with the header fields that we put before it. The
+// bytes are kept as they came; results that somebody forged under our name are
+// left out here, so that a reader finds one of ours alone (RFC 8601, 5).
+func (a *api) rawMail(trace string, raw []byte, id string) *download {
+	return newDownload("message/rfc822", id+".eml", false, append([]byte(trace), verify.Strip(raw, a.Hostname)...))
 }
 
 type attachmentInput struct {

@@ -69,7 +69,7 @@ func (a *api) quarantinedRaw(ctx context.Context, _ *call, in *OnThing) (*downlo
 	if err != nil {
 		return nil, err
 	}
-	return rawMail(q.Trace, raw, q.ID), nil
+	return a.rawMail(q.Trace, raw, q.ID), nil
 }
 
 func (a *api) releaseQuarantined(ctx context.Context, c *call, in *OnThing) (*ticketAnswer, error) {

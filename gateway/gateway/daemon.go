@@ -337,6 +337,6 @@ func (d *Daemon) newAPI(in *intake, s *sending) (http.Handler, error) {
 			return in.release(ctx, d.core.DB, agent, id)
 		},
 		NewKey: d.core.NewKey, KeyRecord: recordOf,
-		PublicURL: d.publicURL(nil), Version: d.opt.Version, Now: d.opt.Now, Log: d.log, Metrics: d.metrics.registry,
+		Hostname: d.config.Hostname, PublicURL: d.publicURL(nil), Version: d.opt.Version, Now: d.opt.Now, Log: d.log, Metrics: d.metrics.registry,
 	})
 }

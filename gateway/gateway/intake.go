@@ -108,8 +108,7 @@ type readMail struct {
 	auth verify.Auth
 }
 
-// read parses and verifies. Results that others forged under our name are
-// taken out of what is kept, after the signatures were checked.
+// read parses and verifies.
 func (in *intake) read(ctx context.Context, raw []byte, log *slog.Logger) (*readMail, error) {
 	return in.readAt(ctx, raw, time.Time{}, log)
 }
@@ -122,8 +121,7 @@ func (in *intake) readAt(ctx context.Context, raw []byte, received time.Time, lo
 		return nil, &store.Error{Code: store.CodeUnavailable, Message: "too busy to read the mail", Err: ctx.Err()}
 	}
 	start := time.Now()
-	clean := verify.Strip(raw, in.hostname)
-	parsed := parse(clean, log)
+	parsed := parse(raw, log)
 	<-in.parsing
 	in.metrics.took(stageParse, time.Since(start))
 
@@ -132,7 +130,7 @@ func (in *intake) readAt(ctx context.Context, raw []byte, received time.Time, lo
 	in.metrics.took(stageVerify, time.Since(start))
 	in.metrics.judged(auth.Auth)
 	return &readMail{auth: auth, Incoming: threading.Incoming{
-		Raw: clean, Message: parsed, Auth: auth.Auth,
+		Raw: raw, Message: parsed, Auth: auth.Auth,
 		AlignedDKIM: auth.AlignedPass, PolicyKnownNone: auth.PolicyKnownNone,
 	}}, nil
 }
