@@ -90,8 +90,13 @@ func (w *work) notify(ctx context.Context, t store.Ticket, a store.Activity, e e
 	if account == nil {
 		return nil
 	}
-	for _, agent := range append(notices(w.desk, t, e), w.losers(t, e)...) {
-		if err := w.send(ctx, account, w.notification(account, agent, t, a, e), []string{agent.Email}); err != nil {
+	agents := append(notices(w.desk, t, e), w.losers(t, e)...)
+	if len(agents) == 0 {
+		return nil
+	}
+	told := w.s.story(w.desk, t, a)
+	for _, agent := range agents {
+		if err := w.send(ctx, account, w.notification(account, agent, t, a, e, told), []string{agent.Email}); err != nil {
 			return err
 		}
 	}
@@ -131,26 +136,33 @@ func (w *work) notifier(t store.Ticket) *store.MailAccount {
 }
 
 // notification is the mail that tells an agent of an event.
-func (w *work) notification(account *store.MailAccount, agent *store.Agent, t store.Ticket, a store.Activity, e event) store.Mail {
+func (w *work) notification(account *store.MailAccount, agent *store.Agent, t store.Ticket, a store.Activity, e event, told story) store.Mail {
 	m := w.newMail(store.MailNotification, account, t, a)
 	m.To = []store.Address{{Name: agent.Name, Address: agent.Email}}
 	m.Subject = w.s.keys.Subject(t.Subject, t.Number, w.tagPlace(t), false)
 	m.References = []string{"ticket." + t.ID + "@" + domainOf(account.Address)}
 	m.AutoSubmitted = "auto-generated"
-	m.Text = w.s.notificationText(w.desk, agent, t, a, e)
+	m.Text = told.to(agent, t, a, e)
 	return m
 }
 
-// maxExcerpt bounds the part of an activity's text in a notification, in runes.
-const maxExcerpt = 4000
+// maxExcerpt bounds the part of an activity's text in a notification, in octets:
+// enough to decide, and not a second copy of the mail for each agent.
+const maxExcerpt = 1500
 
-func (s *Service) notificationText(desk *store.Desk, agent *store.Agent, t store.Ticket, a store.Activity, e event) string {
-	var b strings.Builder
-	channel := ""
+// story is what a notification says, but for its first line: the same for each
+// agent who is told.
+type story struct {
+	reference, channel, subject string
+	facts, excerpt, link        string
+}
+
+func (s *Service) story(desk *store.Desk, t store.Ticket, a store.Activity) story {
+	told := story{reference: s.Reference(t.Number), subject: t.Subject, excerpt: excerpt(a)}
 	if c := desk.Channel(t.ChannelID); c != nil {
-		channel = " in " + c.Name
+		told.channel = " in " + c.Name
 	}
-	fmt.Fprintf(&b, "%s: %s%s\n%s\n\n", s.Reference(t.Number), headline(agent, t, a, e), channel, t.Subject)
+	var b strings.Builder
 	if author := authorLine(a); author != "" {
 		fmt.Fprintf(&b, "From: %s\n", author)
 	}
@@ -163,11 +175,18 @@ func (s *Service) notificationText(desk *store.Desk, agent *store.Agent, t store
 	if a.Comment != "" {
 		fmt.Fprintf(&b, "%s\n", a.Comment)
 	}
-	if text := excerpt(a); text != "" && !slices.Contains(e.lost, agent.ID) {
-		fmt.Fprintf(&b, "\n%s\n", text)
+	told.facts = b.String()
+	told.link = fmt.Sprintf("%s/tickets/%d", strings.TrimSuffix(s.opt.PublicURL, "/"), t.Number)
+	return told
+}
+
+// to writes the story to one agent. Who lost the ticket reads no more of it.
+func (n story) to(agent *store.Agent, t store.Ticket, a store.Activity, e event) string {
+	head := n.reference + ": " + headline(agent, t, a, e) + n.channel + "\n" + n.subject + "\n\n" + n.facts
+	if n.excerpt != "" && !slices.Contains(e.lost, agent.ID) {
+		head += "\n" + n.excerpt + "\n"
 	}
-	fmt.Fprintf(&b, "\n%s/tickets/%d\n", strings.TrimSuffix(s.opt.PublicURL, "/"), t.Number)
-	return b.String()
+	return head + "\n" + n.link + "\n"
 }
 
 func headline(agent *store.Agent, t store.Ticket, a store.Activity, e event) string {
@@ -211,11 +230,11 @@ func excerpt(a store.Activity) string {
 	if text == "" {
 		text = a.Text
 	}
-	runes := []rune(strings.TrimSpace(text))
-	if len(runes) > maxExcerpt {
-		return string(runes[:maxExcerpt]) + " [...]"
+	text = strings.TrimSpace(text)
+	if len(text) <= maxExcerpt {
+		return text
 	}
-	return string(runes)
+	return strings.ToValidUTF8(text[:maxExcerpt], "") + " [...]"
 }
 
 func orNone(s string) string {

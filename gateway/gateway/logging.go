@@ -22,7 +22,17 @@ func NewLogger(c *Config, w io.Writer) (*slog.Logger, *slog.LevelVar) {
 	if format == "text" {
 		return slog.New(slog.NewTextHandler(w, opt)), level
 	}
+	opt.ReplaceAttr = inSeconds
 	return slog.New(slog.NewJSONHandler(w, opt)), level
+}
+
+// inSeconds writes durations as seconds, the unit of the metrics; slog's own
+// JSON has nanoseconds, which nobody reads.
+func inSeconds(_ []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() == slog.KindDuration {
+		a.Value = slog.Float64Value(a.Value.Duration().Seconds())
+	}
+	return a
 }
 
 func isTerminal(w io.Writer) bool {
