@@ -49,10 +49,27 @@ func (db *DB) Stage(ctx context.Context, data []byte) (Blob, error) {
 }
 
 // AddBlob makes a staged blob part of the store; one that is there already
-// stays as it is.
+// stays as it is. CodeUnavailable means that a sweep took a large one since it
+// was staged: it has to be staged again.
 func (tx *Tx) AddBlob(ctx context.Context, b Blob) error {
+	if b.packed == nil {
+		if err := tx.holdBlob(ctx, b.Hash); err != nil {
+			return err
+		}
+		switch there, err := tx.db.opt.Blobs.Has(ctx, b.Hash); {
+		case err != nil:
+			return tx.db.wrap("look for a large blob", err)
+		case !there:
+			return Errorf(CodeUnavailable, "a large blob was swept meanwhile")
+		}
+	}
 	return tx.queue(ctx, `INSERT INTO blobs (hash, size, packed) VALUES ($1, $2, $3)
 		ON CONFLICT (hash) DO NOTHING`, b.Hash, b.Size, b.packed)
+}
+
+// holdBlob lets nobody else sweep or add a large blob until the transaction ends.
+func (tx *Tx) holdBlob(ctx context.Context, hash string) error {
+	return tx.Serialise(ctx, "blob "+hash)
 }
 
 // Blob gives the bytes of a hash. Bytes that don't have this hash any more are
@@ -133,12 +150,32 @@ func (db *DB) sweep(ctx context.Context, hashes []string) (int, error) {
 		if known[hash] {
 			continue
 		}
-		if err := db.opt.Blobs.Delete(ctx, hash); err != nil {
+		swept, err := db.sweepOne(ctx, hash)
+		if err != nil {
 			return n, db.wrap("sweep blobs", err)
 		}
-		n++
+		if swept {
+			n++
+		}
 	}
 	return n, nil
+}
+
+// sweepOne removes a blob under its lock, if it still has no row: the mail that
+// it belongs to may have come again at this very moment.
+func (db *DB) sweepOne(ctx context.Context, hash string) (swept bool, err error) {
+	err = db.Update(ctx, func(ctx context.Context, tx *Tx) error {
+		if err := tx.holdBlob(ctx, hash); err != nil {
+			return err
+		}
+		rows, err := tx.count(ctx, `SELECT count(*) FROM blobs WHERE hash = $1`, hash)
+		if err != nil || rows > 0 {
+			return err
+		}
+		swept = true
+		return db.opt.Blobs.Delete(ctx, hash)
+	})
+	return swept, err
 }
 
 // packer compresses and decompresses; it may be used by several goroutines.

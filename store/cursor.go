@@ -3,6 +3,8 @@ package store
 import (
 	"encoding/base64"
 	"encoding/json"
+	"strings"
+	"unicode/utf8"
 )
 
 // A list's limit.
@@ -46,7 +48,7 @@ func parseCursor(text, sort string) (c cursor, ok bool, err error) {
 	if err == nil {
 		err = json.Unmarshal(raw, &c)
 	}
-	if err != nil || c.Sort != sort {
+	if err != nil || c.Sort != sort || !utf8.ValidString(c.ID) || strings.ContainsRune(c.ID, 0) {
 		return cursor{}, false, Invalid("cursor", "is not one that this list gave")
 	}
 	return c, true, nil

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -22,13 +23,21 @@ const abandoned = time.Hour
 
 // files keeps each blob in a file below dir, in 256 folders by the first two
 // digits of its hash. It implements store.Blobs.
-type files struct{ dir string }
+type files struct {
+	dir string
+
+	mu      sync.Mutex      // guards durable
+	durable map[string]bool // folders whose entry in dir this process has synced
+}
 
 func openFiles(dir string) (*files, error) {
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return nil, fault("make the folder of the blobs", err)
 	}
-	return &files{dir}, nil
+	if err := syncFolder(filepath.Dir(dir)); err != nil {
+		return nil, fault("make the folder of the blobs", err)
+	}
+	return &files{dir: dir, durable: map[string]bool{}}, nil
 }
 
 // path gives the file of a hash, which must be one: it becomes a file's name.
@@ -70,16 +79,22 @@ func (f *files) Put(_ context.Context, hash string, data []byte) error {
 	return fault("write a blob", syncFolder(folder))
 }
 
-// folder makes a folder, durably.
+// folder makes a folder, durably. That it is there says nothing: another Put may
+// have made it a moment ago, and a process that died may not have synced it.
 func (f *files) folder(path string) error {
-	err := os.Mkdir(path, 0o750)
-	if errors.Is(err, fs.ErrExist) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.durable[path] {
 		return nil
 	}
-	if err != nil {
+	if err := os.Mkdir(path, 0o750); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	return syncFolder(f.dir)
+	if err := syncFolder(f.dir); err != nil {
+		return err
+	}
+	f.durable[path] = true
+	return nil
 }
 
 func syncFolder(path string) error {

@@ -52,7 +52,7 @@ func Open(ctx context.Context, url string, opt store.Options) (*store.DB, error)
 	if err != nil {
 		return nil, failure("open the database", err)
 	}
-	d := &database{pool: pool}
+	d := &database{pool: pool, reading: make(chan struct{}, config.MaxConns-writers-1)}
 	if err := d.Ping(ctx); err != nil {
 		d.Close()
 		return nil, failure("open the database", err)
@@ -91,6 +91,12 @@ func prefer(ctx context.Context, conn *pgx.Conn) error {
 	if _, err := conn.Exec(ctx, `SET enable_seqscan = off; SET jit = off`); err != nil {
 		return err
 	}
+	// Whoever set it off for the role or the database did not mean a mail that
+	// was answered 250.
+	if _, err := conn.Exec(ctx, `SELECT set_config('synchronous_commit', 'on', false)
+		WHERE current_setting('synchronous_commit') = 'off'`); err != nil {
+		return err
+	}
 	// Texts are packed in a third of the time. A server that was built without
 	// LZ4 refuses, and packs as it always did.
 	_, err := conn.Exec(ctx, `SET default_toast_compression = 'lz4'`)
@@ -114,7 +120,10 @@ func failure(doing string, err error) error {
 }
 
 // database implements store.Driver.
-type database struct{ pool *pgxpool.Pool }
+type database struct {
+	pool    *pgxpool.Pool
+	reading chan struct{} // a place for each reader: however many there are, the committers find a connection
+}
 
 func (d *database) Writers() int { return writers }
 
@@ -199,10 +208,20 @@ func (d *database) begin(ctx context.Context, text string) (*session, error) {
 	return s, nil
 }
 
-// Read takes a connection from the pool.
+// Read takes a connection from the pool, of those that are for readers.
 func (d *database) Read(ctx context.Context) (store.Session, error) {
+	limit := time.NewTimer(acquireLimit)
+	defer limit.Stop()
+	select {
+	case d.reading <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-limit.C:
+		return nil, context.DeadlineExceeded
+	}
 	s, err := d.acquire(ctx)
 	if err != nil {
+		<-d.reading
 		return nil, err
 	}
 	return s, nil

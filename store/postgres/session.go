@@ -22,6 +22,7 @@ type session struct {
 	used     bool     // a statement was run
 	queue    []queued // not sent yet
 	saved    bool     // a savepoint is set, or queued
+	second   bool     // which of the two names it has
 	mark     int      // where the queue goes on after the savepoint; -1: the savepoint was sent
 	watchdog *time.Timer
 }
@@ -182,7 +183,7 @@ func (s *session) renew(ctx context.Context, err error) bool {
 	if err != nil {
 		return false
 	}
-	s.End()
+	s.giveBack()
 	s.conn, s.watchdog = fresh.conn, fresh.watchdog
 	return true
 }
@@ -192,14 +193,18 @@ func (s *session) Savepoint(ctx context.Context) error {
 	if err := s.Release(ctx); err != nil {
 		return err
 	}
-	s.queue = append(s.queue, queued{sql: "SAVEPOINT one"})
+	// Two names in turn: if what sets this one never ran, because a statement
+	// behind it could not be prepared, then RollbackTo fails, and does not take
+	// the work of the one before away.
+	s.second = !s.second
+	s.queue = append(s.queue, queued{sql: "SAVEPOINT " + s.savepoint()})
 	s.saved, s.mark = true, len(s.queue)
 	return nil
 }
 
 func (s *session) Release(context.Context) error {
 	if s.saved {
-		s.queue = append(s.queue, queued{sql: "RELEASE SAVEPOINT one"})
+		s.queue = append(s.queue, queued{sql: "RELEASE SAVEPOINT " + s.savepoint()})
 		s.saved = false
 	}
 	return nil
@@ -212,7 +217,14 @@ func (s *session) RollbackTo(context.Context) error {
 		return nil
 	}
 	s.queue = nil
-	return s.simple(context.Background(), "ROLLBACK TO SAVEPOINT one")
+	return s.simple(context.Background(), "ROLLBACK TO SAVEPOINT "+s.savepoint())
+}
+
+func (s *session) savepoint() string {
+	if s.second {
+		return "two"
+	}
+	return "one"
 }
 
 func (s *session) Commit() error {
@@ -235,6 +247,14 @@ func (s *session) End() {
 	if s.conn == nil {
 		return
 	}
+	s.giveBack()
+	if !s.write {
+		<-s.db.reading
+	}
+}
+
+// giveBack returns the connection to the pool.
+func (s *session) giveBack() {
 	s.watchdog.Stop()
 	s.watchdog = nil
 	conn := s.conn.Conn()
