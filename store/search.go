@@ -52,46 +52,91 @@ func (tx *Tx) Unindex(_ context.Context, activityID string) error {
 func plainWords(text string) string {
 	b := make([]byte, 0, len(text)+len(text)/8)
 	word := 0 // length of the word that is being written
-	for _, r := range foldText(text) {
-		if r < utf8.RuneSelf && !plainASCII(byte(r)) || r >= utf8.RuneSelf && !unicode.IsLetter(r) && !unicode.IsNumber(r) {
-			if word > 0 {
-				b = append(b, ' ')
-			}
-			word = 0
+	other := func(r rune) { b, word = appendPlain(b, word, r) }
+	for i := 0; i < len(text); {
+		if c := text[i]; c < utf8.RuneSelf { // nearly always
+			b, word = appendPlain(b, word, lowerASCII(c))
+			i++
 			continue
 		}
-		if word += utf8.RuneLen(r); word <= maxWord {
-			b = utf8.AppendRune(b, r)
-		}
+		_, size := utf8.DecodeRuneInString(text[i:])
+		foldEach(text[i:i+size], other)
+		i += size
 	}
 	return strings.TrimSuffix(string(b), " ")
 }
 
-// plainASCII tells a letter or digit of a folded text.
-func plainASCII(c byte) bool { return 'a' <= c && c <= 'z' || '0' <= c && c <= '9' }
+// appendPlain adds a folded character to the words, the last of which has the
+// length word by now, and gives its length then.
+func appendPlain(b []byte, word int, r rune) ([]byte, int) {
+	if !inWord(r) {
+		if word > 0 {
+			b = append(b, ' ')
+		}
+		return b, 0
+	}
+	if word += utf8.RuneLen(r); word <= maxWord {
+		b = utf8.AppendRune(b, r)
+	}
+	return b, word
+}
+
+// inWord tells a letter or digit of a folded text.
+func inWord(r rune) bool {
+	if r < utf8.RuneSelf {
+		return 'a' <= r && r <= 'z' || '0' <= r && r <= '9'
+	}
+	return unicode.IsLetter(r) || unicode.IsNumber(r)
+}
 
 // foldText takes case and accents away.
 func foldText(text string) string {
-	if isASCII(text) {
-		return strings.ToLower(text)
-	}
-	var b strings.Builder
-	b.Grow(len(text))
-	for _, r := range norm.NFKD.String(strings.ToValidUTF8(text, " ")) {
-		if !unicode.Is(unicode.Mn, r) {
-			b.WriteRune(unicode.ToLower(r))
-		}
-	}
-	return b.String()
+	b := make([]byte, 0, len(text))
+	foldEach(text, func(r rune) { b = utf8.AppendRune(b, r) })
+	return string(b)
 }
 
-func isASCII(text string) bool {
-	for i := range len(text) {
-		if text[i] >= utf8.RuneSelf {
-			return false
+// foldEach gives the characters of a text without case and accents, and a
+// space for what is no UTF-8. It goes character by character: most are ASCII,
+// and one letter that isn't should not cost the whole text the long way.
+func foldEach(text string, give func(rune)) {
+	for i, r := range text {
+		switch {
+		case r < utf8.RuneSelf:
+			give(lowerASCII(byte(r)))
+		case r == utf8.RuneError && !strings.HasPrefix(text[i:], "\uFFFD"):
+			give(' ')
+		default:
+			foldOne(r, text[i:i+utf8.RuneLen(r)], give)
 		}
 	}
-	return true
+}
+
+func lowerASCII(c byte) rune {
+	if 'A' <= c && c <= 'Z' {
+		c += 'a' - 'A'
+	}
+	return rune(c)
+}
+
+// foldOne gives what one character, r, spelled char, is folded to.
+func foldOne(r rune, char string, give func(rune)) {
+	if isHangul := r >= 0xac00 && r <= 0xd7a3; isHangul { // taken apart by rule, not by table
+		for _, part := range norm.NFKD.String(char) {
+			give(part)
+		}
+		return
+	}
+	parts := norm.NFKD.PropertiesString(char).Decomposition()
+	if parts == nil && !unicode.Is(unicode.Mn, r) {
+		give(unicode.ToLower(r))
+	}
+	for len(parts) > 0 {
+		part, size := utf8.DecodeRune(parts)
+		if parts = parts[size:]; !unicode.Is(unicode.Mn, part) {
+			give(unicode.ToLower(part))
+		}
+	}
 }
 
 // searchPhrases takes what a user typed apart: each term, parted by spaces, or

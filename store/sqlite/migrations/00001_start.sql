@@ -182,11 +182,11 @@ CREATE UNIQUE INDEX activities_ticket ON activities (ticket, seq);
 CREATE INDEX activities_created_by ON activities (created_by) WHERE created_by <> '';
 
 CREATE VIRTUAL TABLE search USING fts5 (
-    words, content = '', contentless_delete = 1, tokenize = 'unicode61 remove_diacritics 2'
+    words, content = '', contentless_delete = 1, tokenize = 'ascii'
 );
 -- Each group of commits writes a segment. Merging twice as many at a time as
 -- is the default costs a search little, and spares the intake a third of it.
-INSERT INTO search (search, rank) VALUES ('automerge', 8);
+INSERT INTO search (search, rank) VALUES ('automerge', 16);
 
 CREATE TABLE attachments (
     activity_id TEXT NOT NULL,
