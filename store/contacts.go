@@ -44,6 +44,7 @@ func (tx *Tx) addEmails(ctx context.Context, contacts []Contact) error {
 		ids[i] = contacts[i].ID
 		byID[ids[i]] = &contacts[i]
 	}
+	condition, args := tx.in("contact_id", 1, ids)
 	return tx.query(ctx, func(r Rows) error {
 		var id string
 		var e ContactEmail
@@ -55,7 +56,7 @@ func (tx *Tx) addEmails(ctx context.Context, contacts []Contact) error {
 		c.Undeliverable = c.Undeliverable || e.Undeliverable
 		return nil
 	}, `SELECT contact_id, key, address, undeliverable FROM contact_emails
-		WHERE `+tx.db.dialect.In("contact_id", "$1")+` ORDER BY contact_id, position`, tx.db.dialect.Strings(ids))
+		WHERE `+condition+` ORDER BY contact_id, position`, args...)
 }
 
 // PutContact adds or replaces a contact and its addresses. An address that

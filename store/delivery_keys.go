@@ -42,11 +42,12 @@ func (tx *Tx) DeliveryKeys(ctx context.Context, accountID string, hashes []strin
 	if len(hashes) == 0 {
 		return nil, nil
 	}
+	condition, args := tx.in("hash", 2, hashes)
 	return list(ctx, tx, func(r Rows, k *DeliveryKey) error {
 		return r.Scan(&k.AccountID, &k.Hash, &k.ActivityID, &k.QuarantineID, &k.Ticket, at(&k.At))
 	}, `SELECT account_id, hash, activity_id, quarantine_id, ticket, at FROM delivery_keys
-		WHERE `+tx.db.dialect.In("hash", "$1")+` AND ($2 = '' OR account_id = $2) ORDER BY at, account_id`,
-		tx.db.dialect.Strings(hashes), accountID)
+		WHERE `+condition+` AND ($1 = '' OR account_id = $1) ORDER BY at, account_id`,
+		append([]any{accountID}, args...)...)
 }
 
 // PruneDeliveryKeys forgets keys older than before, and tells how many.

@@ -52,11 +52,12 @@ func (tx *Tx) MessageRefs(ctx context.Context, ids []string) ([]MessageRef, erro
 	for i, id := range ids {
 		hashes[i] = refHash(id)
 	}
+	condition, args := tx.inNumbers("r.hash", 1, hashes)
 	refs, err := list(ctx, tx, func(r Rows, m *MessageRef) error {
 		return r.Scan(&m.MessageID, &m.ActivityID, &m.Kind, &m.Ticket)
 	}, `SELECT r.message_id, r.activity_id, r.kind, a.ticket FROM message_refs r
 		JOIN activities a ON a.id = r.activity_id
-		WHERE `+tx.db.dialect.In("r.hash", "$1")+` ORDER BY r.activity_id, r.kind`, tx.db.dialect.Numbers(hashes))
+		WHERE `+condition+` ORDER BY r.activity_id, r.kind`, args...)
 	// Two ids may share a hash.
 	refs = slices.DeleteFunc(refs, func(m MessageRef) bool { return !slices.Contains(ids, m.MessageID) })
 	return refs, err

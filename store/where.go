@@ -47,3 +47,47 @@ func likePart(text string) string {
 	escaped := strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(foldText(text))
 	return "%" + escaped + "%"
 }
+
+// shortList is how many values stand in a statement one by one. Taking a list
+// of one or two apart would cost the database more than to find them.
+const shortList = 8
+
+// inList gives the condition that a column is one of the values, and its
+// arguments, the first of which is number from. The lengths of short lists are
+// powers of two, so that there are few statements; the last value fills up.
+func inList[T any](column string, from int, values []T, long func([]T) (string, any)) (string, []any) {
+	if len(values) > shortList {
+		condition, arg := long(values)
+		return condition, []any{arg}
+	}
+	size := 1
+	for size < len(values) {
+		size *= 2
+	}
+	var b strings.Builder
+	b.WriteString(column + " IN (")
+	args := make([]any, 0, size+1)
+	for i := range size {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString("$" + strconv.Itoa(from+i))
+		args = append(args, values[min(i, len(values)-1)])
+	}
+	b.WriteByte(')')
+	return b.String(), args
+}
+
+// in is inList of texts.
+func (tx *Tx) in(column string, from int, values []string) (string, []any) {
+	return inList(column, from, values, func(v []string) (string, any) {
+		return tx.db.dialect.In(column, "$"+strconv.Itoa(from)), tx.db.dialect.Strings(v)
+	})
+}
+
+// inNumbers is inList of numbers.
+func (tx *Tx) inNumbers(column string, from int, values []int64) (string, []any) {
+	return inList(column, from, values, func(v []int64) (string, any) {
+		return tx.db.dialect.In(column, "$"+strconv.Itoa(from)), tx.db.dialect.Numbers(v)
+	})
+}
