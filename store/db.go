@@ -28,6 +28,9 @@ type DB struct {
 	pack    *packer
 	desk    atomic.Pointer[Desk] // the newest committed snapshot that was read
 
+	deskRecent  atomic.Pointer[recentDesk]
+	deskChanges atomic.Int64 // that this process committed
+
 	jobs    chan *job // unbuffered: who waits to be taken waits in the send
 	quit    chan struct{}
 	stop    sync.Once

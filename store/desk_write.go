@@ -9,6 +9,9 @@ import (
 // also lets one transaction at a time change the desk, so that what a check
 // found still holds when it is committed.
 func (tx *Tx) changeDesk(ctx context.Context) error {
+	if !tx.deskDirty {
+		tx.AfterCommit(func() { tx.db.deskChanges.Add(1) })
+	}
 	tx.desk, tx.deskDirty, tx.deskChanged = nil, true, true
 	_, err := tx.exec(ctx, `UPDATE desk_version SET version = version + 1`)
 	return err

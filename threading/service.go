@@ -158,7 +158,7 @@ func bounceAccount(desk *store.Desk, key string) *store.MailAccount {
 // Known tells whether an address is an agent's or an account's: mail that
 // claims to come from it must prove so.
 func (s *Service) Known(ctx context.Context, key string) bool {
-	desk, err := s.db.Desk(ctx)
+	desk, err := s.db.RecentDesk(ctx)
 	if err != nil {
 		return true // the careful answer while the store is out; such a mail gets 451 anyway
 	}
@@ -168,7 +168,7 @@ func (s *Service) Known(ctx context.Context, key string) bool {
 // Recipient says whether mail to an envelope recipient would be taken.
 // Errors: not_found (unknown_recipient), unavailable (account_off, no_account).
 func (s *Service) Recipient(ctx context.Context, recipient string) error {
-	desk, err := s.db.Desk(ctx)
+	desk, err := s.db.RecentDesk(ctx)
 	if err != nil {
 		return err
 	}

@@ -234,6 +234,23 @@ func testDeskHandles(t *testing.T, open Open) {
 	if now.Channel("third") == nil || desk.Channel("third") != nil {
 		t.Error("the other handle does not see the change, or its old snapshot does")
 	}
+	if now, err = a.RecentDesk(t.Context()); err != nil || now.Channel("third") == nil {
+		t.Errorf("its own change is not seen at once: %v", err)
+	}
+	update(t, a, func(ctx context.Context, tx *store.Tx) error { return tx.DeleteChannel(ctx, "third") })
+	if now, err = a.RecentDesk(t.Context()); err != nil || now.Channel("third") != nil {
+		t.Errorf("its own change is not seen at once: %v", err)
+	}
+	for end := time.Now().Add(time.Second); ; {
+		now, err = b.RecentDesk(t.Context())
+		must(t, err)
+		if now.Channel("third") == nil {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatal("the other handle does not see the change within a second")
+		}
+	}
 }
 
 func testTokens(t *testing.T, open Open) {
