@@ -2,22 +2,39 @@ package store
 
 import (
 	"context"
+	"strings"
 	"time"
 )
 
 const activityColumns = `id, ticket, seq, type, medium, author, created_by, account_id, answers, subject, text, html,
-	reply_text, message_id, raw_hash, sender, automatic, external, created_at, detail`
+	reply_text, reply_length, message_id, raw_hash, sender, automatic, external, created_at, detail`
 
 func scanActivity(r Rows, a *Activity) error {
-	return r.Scan(&a.ID, &a.Ticket, &a.Seq, (*string)(&a.Type), (*string)(&a.Medium), doc(&a.Author), &a.CreatedBy,
-		&a.AccountID, &a.Answers, &a.Subject, &a.Text, &a.HTML, &a.ReplyText, &a.MessageID, &a.RawHash, &a.Sender,
+	var reply int
+	err := r.Scan(&a.ID, &a.Ticket, &a.Seq, (*string)(&a.Type), (*string)(&a.Medium), doc(&a.Author), &a.CreatedBy,
+		&a.AccountID, &a.Answers, &a.Subject, &a.Text, &a.HTML, &a.ReplyText, &reply, &a.MessageID, &a.RawHash, &a.Sender,
 		&a.Automatic, &a.External, at(&a.CreatedAt), doc(&a.ActivityDetail))
+	if err == nil && reply >= 0 {
+		a.ReplyText = a.Text[:min(reply, len(a.Text))]
+	}
+	return err
 }
 
 func activityArgs(a Activity) []any {
+	reply, length := keptReply(a)
 	return []any{a.ID, a.Ticket, a.Seq, string(a.Type), string(a.Medium), toJSON(a.Author), a.CreatedBy, a.AccountID,
-		a.Answers, a.Subject, a.Text, a.HTML, a.ReplyText, a.MessageID, a.RawHash, a.Sender, a.Automatic, a.External,
+		a.Answers, a.Subject, a.Text, a.HTML, reply, length, a.MessageID, a.RawHash, a.Sender, a.Automatic, a.External,
 		us(a.CreatedAt), toJSON(a.ActivityDetail)}
+}
+
+// keptReply is how the reply text is kept: what the text begins with, as it
+// mostly does, by its length alone, for it is half of a row; else as it is,
+// with -1 for the length.
+func keptReply(a Activity) (text string, length int) {
+	if strings.HasPrefix(a.Text, a.ReplyText) {
+		return "", len(a.ReplyText)
+	}
+	return a.ReplyText, -1
 }
 
 // InsertActivity adds an activity to its ticket's history. It sets a.Seq, and
@@ -27,7 +44,7 @@ func (tx *Tx) InsertActivity(ctx context.Context, a *Activity) error {
 		return err
 	}
 	return tx.queue(ctx, `INSERT INTO activities (`+activityColumns+`)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)`,
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)`,
 		activityArgs(*a)...)
 }
 
@@ -81,8 +98,8 @@ func (tx *Tx) MoveActivity(ctx context.Context, id string, to int64, now time.Ti
 func (tx *Tx) UpdateActivity(ctx context.Context, a Activity) error {
 	return tx.touched(ctx, "activity", `UPDATE activities SET ticket = $2, seq = $3, type = $4, medium = $5,
 		author = $6, created_by = $7, account_id = $8, answers = $9, subject = $10, text = $11, html = $12,
-		reply_text = $13, message_id = $14, raw_hash = $15, sender = $16, automatic = $17, external = $18,
-		created_at = $19, detail = $20 WHERE id = $1`, activityArgs(a)...)
+		reply_text = $13, reply_length = $14, message_id = $15, raw_hash = $16, sender = $17, automatic = $18,
+		external = $19, created_at = $20, detail = $21 WHERE id = $1`, activityArgs(a)...)
 }
 
 // Activity gives an activity.

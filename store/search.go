@@ -52,32 +52,39 @@ func (tx *Tx) Unindex(_ context.Context, activityID string) error {
 func plainWords(text string) string {
 	b := make([]byte, 0, len(text)+len(text)/8)
 	word := 0 // length of the word that is being written
-	other := func(r rune) { b, word = appendPlain(b, word, r) }
 	for i := 0; i < len(text); {
-		if c := text[i]; c < utf8.RuneSelf { // nearly always
-			b, word = appendPlain(b, word, lowerASCII(c))
-			i++
+		c := text[i]
+		if c >= utf8.RuneSelf {
+			_, size := utf8.DecodeRuneInString(text[i:])
+			b, word = appendPlain(b, word, text[i:i+size])
+			i += size
 			continue
 		}
-		_, size := utf8.DecodeRuneInString(text[i:])
-		foldEach(text[i:i+size], other)
-		i += size
+		i++
+		if c = lowerASCII(c); inWord(rune(c)) {
+			if word++; word <= maxWord {
+				b = append(b, c)
+			}
+		} else if word > 0 {
+			b, word = append(b, ' '), 0
+		}
 	}
 	return strings.TrimSuffix(string(b), " ")
 }
 
-// appendPlain adds a folded character to the words, the last of which has the
-// length word by now, and gives its length then.
-func appendPlain(b []byte, word int, r rune) ([]byte, int) {
-	if !inWord(r) {
-		if word > 0 {
-			b = append(b, ' ')
+// appendPlain adds a character that is not ASCII to the words, the last of
+// which has the length word by now, and gives its length then.
+func appendPlain(b []byte, word int, char string) ([]byte, int) {
+	foldEach(char, func(r rune) {
+		switch {
+		case inWord(r):
+			if word += utf8.RuneLen(r); word <= maxWord {
+				b = utf8.AppendRune(b, r)
+			}
+		case word > 0:
+			b, word = append(b, ' '), 0
 		}
-		return b, 0
-	}
-	if word += utf8.RuneLen(r); word <= maxWord {
-		b = utf8.AppendRune(b, r)
-	}
+	})
 	return b, word
 }
 
@@ -103,7 +110,7 @@ func foldEach(text string, give func(rune)) {
 	for i, r := range text {
 		switch {
 		case r < utf8.RuneSelf:
-			give(lowerASCII(byte(r)))
+			give(rune(lowerASCII(byte(r))))
 		case r == utf8.RuneError && !strings.HasPrefix(text[i:], "\uFFFD"):
 			give(' ')
 		default:
@@ -112,11 +119,11 @@ func foldEach(text string, give func(rune)) {
 	}
 }
 
-func lowerASCII(c byte) rune {
+func lowerASCII(c byte) byte {
 	if 'A' <= c && c <= 'Z' {
 		c += 'a' - 'A'
 	}
-	return rune(c)
+	return c
 }
 
 // foldOne gives what one character, r, spelled char, is folded to.

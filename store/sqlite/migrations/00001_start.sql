@@ -170,6 +170,7 @@ CREATE TABLE activities (
     text       TEXT NOT NULL,
     html       TEXT NOT NULL,
     reply_text TEXT NOT NULL,
+    reply_length BIGINT NOT NULL,
     message_id TEXT NOT NULL,
     raw_hash   TEXT NOT NULL,
     sender     TEXT NOT NULL,
