@@ -29,8 +29,8 @@ type job struct {
 }
 
 // Update runs fn in a transaction and returns nil when it is committed and
-// synced. Transactions of callers that come at the same time are grouped: each
-// runs in a savepoint, and one that fails is undone alone.
+// synced. Transactions of callers that come at the same time are grouped; one
+// that fails is undone alone, for the others are then done anew without it.
 //
 // fn may run several times, so it must have no effect but on tx, and must not
 // use tx afterwards. A panic in fn is an internal error of this call. Once a
@@ -91,6 +91,9 @@ func (db *DB) gather(first *job) []*job {
 // commitAll gives each job of a batch its outcome.
 func (db *DB) commitAll(batch []*job) {
 	if len(batch) > 1 {
+		batch = db.commitBold(batch)
+	}
+	if len(batch) > 1 {
 		batch = db.commitGroup(batch)
 	}
 	for i, j := range batch {
@@ -112,8 +115,65 @@ func refuse(jobs []*job, err error) {
 	}
 }
 
-// commitGroup runs a batch in one transaction, and returns those jobs that
-// must be tried alone. All others have their outcome.
+// commitBold runs a batch in one transaction, and returns what must be run
+// anew. A savepoint for each job makes the database keep every page, or a part of
+// the transaction, once more, and is hardly ever needed: where one job has to
+// be undone, all are, and run again with savepoints.
+func (db *DB) commitBold(batch []*job) (undone []*job) {
+	session, err := db.driver.Begin(context.Background(), true)
+	if err != nil {
+		refuse(batch, db.wrap("begin", err))
+		return nil
+	}
+	defer session.End()
+	state := new(shared)
+	good := make([]*job, 0, len(batch))
+	bad := map[*job]error{} // that did nothing, and want nothing
+	for _, j := range batch {
+		tx := &Tx{db: db, session: session, shared: state, write: true}
+		switch err := tx.run(j); {
+		case err == nil:
+			j.after = tx.after
+			good = append(good, j)
+		case tx.wrote || tx.broken != nil:
+			return batch
+		default:
+			bad[j] = err
+		}
+	}
+	if len(good) > 0 && !db.finish(session, state, good) {
+		return batch
+	}
+	for j, err := range bad {
+		j.done <- err
+	}
+	return nil
+}
+
+// finish commits a batch and gives those who were well their outcome; false
+// where nothing was committed and nobody has one.
+func (db *DB) finish(session Session, state *shared, good []*job) bool {
+	err := session.Release(context.Background())
+	if err == nil {
+		err = state.runLate(session)
+	}
+	if err != nil {
+		return false
+	}
+	err = db.commit(session, len(good))
+	if err != nil && !db.driver.Classify(err).Lost {
+		return false
+	}
+	// Where the connection was lost in the commit, doing it again might do it
+	// twice: the caller has to know.
+	for _, j := range good {
+		j.done <- db.wrap("commit", err)
+	}
+	return true
+}
+
+// commitGroup runs a batch in one transaction with savepoints, and returns
+// those jobs that must be tried alone. All others have their outcome.
 func (db *DB) commitGroup(batch []*job) (alone []*job) {
 	session, err := db.driver.Begin(context.Background(), true)
 	if err != nil {
@@ -137,24 +197,8 @@ func (db *DB) commitGroup(batch []*job) (alone []*job) {
 			j.done <- err
 		}
 	}
-	if len(good) == 0 {
-		return alone
-	}
-	err = session.Release(context.Background())
-	if err == nil {
-		err = state.runLate(session)
-	}
-	if err != nil {
+	if len(good) > 0 && !db.finish(session, state, good) {
 		return append(alone, good...)
-	}
-	err = db.commit(session, len(good))
-	if err != nil && !db.driver.Classify(err).Lost {
-		return append(alone, good...)
-	}
-	// Where the connection was lost in the commit, doing it again might do it
-	// twice: the caller has to know.
-	for _, j := range good {
-		j.done <- db.wrap("commit", err)
 	}
 	return alone
 }

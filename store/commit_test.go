@@ -24,7 +24,8 @@ type scripted struct {
 	mu        sync.Mutex
 	begin     []error // of the next transactions; nil: it begins
 	commit    []error
-	exec      map[string]error // once, by statement
+	exec      map[string][]error // of the next runs, by statement
+	begun     int
 	committed []string
 }
 
@@ -43,6 +44,7 @@ func (d *scripted) Begin(context.Context, bool) (Session, error) {
 	if err := d.next(&d.begin); err != nil {
 		return nil, err
 	}
+	d.begun++
 	return &script{d: d}, nil
 }
 func (d *scripted) Read(context.Context) (Session, error) { return &script{d: d}, nil }
@@ -65,9 +67,9 @@ type script struct {
 func (s *script) Exec(_ context.Context, sql string, _ ...any) (int64, error) {
 	s.d.mu.Lock()
 	defer s.d.mu.Unlock()
-	if err := s.d.exec[sql]; err != nil {
-		delete(s.d.exec, sql)
-		return 0, err
+	if errs := s.d.exec[sql]; len(errs) > 0 {
+		s.d.exec[sql] = errs[1:]
+		return 0, errs[0]
 	}
 	s.done = append(s.done, sql)
 	return 1, nil
@@ -103,19 +105,21 @@ func TestCommitFaults(t *testing.T) {
 		{"nothing", &scripted{}, "[0 1 2 index index index]", [3]Code{}},
 		{"no transaction is to be had", &scripted{begin: []error{errScripted}}, "[]",
 			[3]Code{CodeUnavailable, CodeUnavailable, CodeUnavailable}},
-		{"the commit, for good", &scripted{commit: []error{errScripted, errScripted, nil, nil}}, "[1 index 2 index]",
+		{"the commit, for good", &scripted{commit: []error{errScripted, errScripted, errScripted, nil, nil}}, "[1 index 2 index]",
 			[3]Code{CodeUnavailable, "", ""}},
-		{"the commit, once", &scripted{commit: []error{errScripted}}, "[0 index 1 index 2 index]", [3]Code{}},
+		{"the commit, once", &scripted{commit: []error{errScripted}}, "[0 1 2 index index index]", [3]Code{}},
+		{"the commit, twice", &scripted{commit: []error{errScripted, errScripted}}, "[0 index 1 index 2 index]", [3]Code{}},
 		{"the commit, and nobody knows how", &scripted{commit: []error{errLost}}, "[]",
 			[3]Code{CodeUnavailable, CodeUnavailable, CodeUnavailable}},
-		{"one statement", &scripted{exec: map[string]error{"1": errScripted}}, "[0 2 index index]",
+		{"one statement", &scripted{exec: map[string][]error{"1": {errScripted, errScripted}}}, "[0 2 index index]",
 			[3]Code{"", CodeUnavailable, ""}},
-		{"one lost race", &scripted{exec: map[string]error{"1": errAgain}}, "[0 2 index index 1 index]", [3]Code{}},
-		{"the connection, with the second one", &scripted{exec: map[string]error{"1": errLost}},
+		{"one lost race", &scripted{exec: map[string][]error{"1": {errAgain, errAgain}}}, "[0 2 index index 1 index]", [3]Code{}},
+		{"the connection, with the second one", &scripted{exec: map[string][]error{"1": {errLost, errLost}}},
 			"[0 index 1 index 2 index]", [3]Code{}},
-		{"the connection, and it stays away", &scripted{exec: map[string]error{"2": errLost}, begin: []error{nil, errScripted}},
+		{"the connection, and it stays away", &scripted{exec: map[string][]error{"2": {errLost}}, begin: []error{nil, errScripted}},
 			"[]", [3]Code{CodeUnavailable, CodeUnavailable, CodeUnavailable}},
-		{"the index, once", &scripted{exec: map[string]error{"index": errScripted}}, "[0 index 1 index 2 index]", [3]Code{}},
+		{"the index, once", &scripted{exec: map[string][]error{"index": {errScripted}}}, "[0 1 2 index index index]", [3]Code{}},
+		{"the index, twice", &scripted{exec: map[string][]error{"index": {errScripted, errScripted}}}, "[0 index 1 index 2 index]", [3]Code{}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -128,6 +132,37 @@ func TestCommitFaults(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// TestGroupOfOneThatWantsNothing has one of a group refuse before it wrote:
+// the others are not run again for that.
+func TestGroupOfOneThatWantsNothing(t *testing.T) {
+	d := &scripted{}
+	db, err := New(d, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	refusal := Errorf(CodeNotFound, "no such ticket")
+	batch := make([]*job, 3)
+	for i := range batch {
+		batch[i] = &job{ctx: t.Context(), done: make(chan error, 1), fn: func(ctx context.Context, tx *Tx) error {
+			if i == 1 {
+				return refusal
+			}
+			_, err := tx.exec(ctx, fmt.Sprint(i))
+			return err
+		}}
+	}
+	db.commitAll(batch)
+	for i, j := range batch {
+		if err := <-j.done; (err == refusal) != (i == 1) || i != 1 && err != nil {
+			t.Errorf("outcome of %d: %v", i, err)
+		}
+	}
+	if got := fmt.Sprint(d.committed); got != "[0 2]" || d.begun != 1 {
+		t.Errorf("committed %s in %d transactions", got, d.begun)
 	}
 }
 

@@ -16,6 +16,7 @@ type Tx struct {
 	db        *DB
 	session   Session
 	write     bool
+	wrote     bool  // something was written, or tried to be
 	broken    error // the first statement that failed; nothing runs after it
 	fault     Fault // what it meant
 	deskDirty bool  // this transaction changed the desk
@@ -89,6 +90,7 @@ func (tx *Tx) ready(write bool, args []any) error {
 	if write && !tx.write {
 		return Errorf(CodeInternal, "a write in a transaction that reads")
 	}
+	tx.wrote = tx.wrote || write
 	for _, a := range args {
 		s, ok := a.(string)
 		if ok && (strings.IndexByte(s, 0) >= 0 || !utf8.ValidString(s)) {
