@@ -82,6 +82,9 @@ const (
 	LinkFollowed  = "followed_by"
 	LinkSuggested = "suggested" // this one's mail waits for the other
 	LinkWaiting   = "waiting"
+
+	LinkMergedInto = "merged_into" // this one went into the other
+	LinkMerged     = "merged"
 )
 
 // Address is a mailbox as a mail or an agent wrote it.
@@ -199,8 +202,8 @@ type Change struct {
 type Auth struct {
 	DKIM    []DKIMResult  `json:"dkim"`
 	DMARC   DMARCResult   `json:"dmarc"`
-	SPF     *MethodResult `json:"spf,omitempty"`
-	ARC     *MethodResult `json:"arc,omitempty"`
+	SPF     *MethodResult `json:"spf"` // null: nothing is known
+	ARC     *MethodResult `json:"arc"`
 	Verdict Verdict       `json:"verdict"`
 }
 

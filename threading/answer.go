@@ -51,7 +51,7 @@ func (s *Service) AddActivity(ctx context.Context, agent *store.Agent, number in
 			return err
 		}
 		if t.MergedInto != 0 {
-			return store.Errorf(store.CodeConflict, "the ticket went into %s", s.Reference(t.MergedInto))
+			return s.wentInto(t)
 		}
 		e := &entry{work: w, agent: agent, n: n, body: body, t: &t}
 		made, err = e.run(ctx)
@@ -376,7 +376,7 @@ func (w *work) keep(ctx context.Context, t store.Ticket, a store.Activity, c con
 			return err
 		}
 	}
-	for _, list := range [][]store.Address{a.To, a.Cc, {{Name: a.Author.Name, Address: a.Author.Address}}} {
+	for _, list := range [][]store.Address{a.To, a.Cc, a.Bcc, {{Name: a.Author.Name, Address: a.Author.Address}}} {
 		for _, b := range list {
 			words = append(words, b.Name, b.Address)
 		}
@@ -468,14 +468,14 @@ func (w *work) references(ctx context.Context, m *store.Mail, t store.Ticket, an
 // addressed makes whom a mail went to part of the conversation.
 func (w *work) addressed(ctx context.Context, t store.Ticket, a store.Activity) error {
 	var list []store.Participant
-	for i, group := range [][]store.Address{a.To, a.Cc} {
+	for _, group := range [][]store.Address{a.To, a.Cc} {
 		for _, b := range group {
 			parsed, err := message.ParseAddress(b.Address)
 			if err != nil {
 				continue
 			}
 			list = append(list, store.Participant{
-				Ticket: t.Number, Key: parsed.Key(), Address: parsed.String(), Name: b.Name, Active: i == 0, Trusted: true,
+				Ticket: t.Number, Key: parsed.Key(), Address: parsed.String(), Name: b.Name, Active: true, Trusted: true,
 			})
 		}
 	}

@@ -191,6 +191,6 @@ func isFailure(r message.BounceRecipient) bool {
 func (f *filing) bounceActivity(ticket int64) store.Activity {
 	a := f.activity(Decision{Sender: store.SenderStranger}, person{}, store.Ticket{Number: ticket})
 	a.Author.Kind, a.External = store.AuthorSystem, false
-	a.Match = &store.Match{By: "bounce"}
+	a.Match = &store.Match{By: "bounce", Signals: []store.Signal{}}
 	return a
 }

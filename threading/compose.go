@@ -39,6 +39,8 @@ func (s *Service) prepare(ctx context.Context, text, rich string, files []File) 
 		c.wire, images = dataImages(c.wire)
 		files = append(files, images...)
 		c.html = message.SanitizeHTML(c.wire)
+		// what leaves is what is recorded, but that an agent's remote images load
+		c.wire = strings.ReplaceAll(c.html, ` data-remote-src="`, ` src="`)
 		if c.text == "" {
 			c.text = message.TextFromHTML(c.wire)
 		}

@@ -78,16 +78,25 @@ var publicProviders = map[string]bool{
 
 // who looks the author up, where there is one.
 func (f *filing) who(ctx context.Context) (person, error) {
-	if !f.sole || f.desk.AccountByKey(f.author.Key()) != nil {
+	if f.nobody() {
 		return person{how: "none"}, nil
 	}
 	return f.s.lookUp(ctx, f.tx, f.author)
 }
 
+// nobody tells whether the From names no customer: several mailboxes or none,
+// an account of ours, or an agent whom somebody else claims to be.
+func (f *filing) nobody() bool {
+	if !f.sole || f.desk.AccountByKey(f.author.Key()) != nil {
+		return true
+	}
+	return f.desk.AgentByKey(f.author.Key()) != nil && f.Auth.Verdict != store.Verified
+}
+
 // ensureContact gives the author's contact, a provisional one if need be; none
 // for a mail whose From names nobody, or ourselves.
 func (f *filing) ensureContact(ctx context.Context, p person) (store.Contact, error) {
-	if p.contact.ID != "" || !f.sole || f.desk.AccountByKey(f.author.Key()) != nil {
+	if p.contact.ID != "" || f.nobody() {
 		return p.contact, nil
 	}
 	return f.tx.EnsureContact(ctx, provisional(f.author, p.company, f.s))

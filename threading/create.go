@@ -166,7 +166,15 @@ func (c *creation) enquiry(ctx context.Context) (store.Ticket, error) {
 	if c.account != nil {
 		t.AccountID, a.AccountID = c.account.ID, c.account.ID
 	}
-	return c.store(ctx, t, &a, nil)
+	return c.store(ctx, t, &a, func(ctx context.Context) error {
+		customer, err := message.ParseAddress(a.Author.Address)
+		if err != nil {
+			return nil // a caller without an address
+		}
+		return c.tx.AddParticipants(ctx, []store.Participant{{
+			Ticket: t.Number, Key: customer.Key(), Address: customer.String(), Name: contact.Name, Active: true, Trusted: true,
+		}})
+	})
 }
 
 func (c *creation) internal(ctx context.Context) (store.Ticket, error) {

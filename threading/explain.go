@@ -92,7 +92,7 @@ type ExplainedContact struct {
 type ExplainedMatch struct {
 	Outcome string         `json:"outcome"`
 	Reason  string         `json:"reason,omitempty"` // of the quarantine
-	Ticket  int64          `json:"ticket"`
+	Ticket  *int64         `json:"ticket"`           // null: none
 	By      string         `json:"by"`
 	Score   int            `json:"score"`
 	Sender  string         `json:"sender,omitempty"`
@@ -147,7 +147,7 @@ func (f *filing) explain(ctx context.Context, x *Explanation) error {
 		x.Match.Outcome, x.Match.Reason = string(OutcomeQuarantine), "system_account"
 		return nil
 	}
-	x.Match = ExplainedMatch{Outcome: string(d.Outcome), Ticket: d.Ticket + d.Suggested, By: string(d.By), Score: d.Score, Sender: d.Sender, Signals: d.Signals}
+	x.Match = ExplainedMatch{Outcome: string(d.Outcome), Ticket: numberOrNone(d.Ticket + d.Suggested), By: string(d.By), Score: d.Score, Sender: d.Sender, Signals: d.Signals}
 	if x.Match.Signals == nil {
 		x.Match.Signals = []store.Signal{}
 	}
@@ -160,7 +160,7 @@ func (f *filing) explainAside(ctx context.Context, x *Explanation, to target) (b
 		return true, err
 	}
 	if len(f.accounts) == 0 {
-		x.Match.Outcome, x.Match.Ticket = string(OutcomeDuplicate), f.results[0].Ticket
+		x.Match.Outcome, x.Match.Ticket = string(OutcomeDuplicate), numberOrNone(f.results[0].Ticket)
 		return true, nil
 	}
 	if reason := f.unwanted(); reason != "" {
@@ -184,7 +184,7 @@ func (f *filing) explainAside(ctx context.Context, x *Explanation, to target) (b
 	}
 	x.Match.Outcome, x.Match.Reason = string(OutcomeQuarantine), "bounce"
 	if len(reported) > 0 {
-		x.Match.Outcome, x.Match.Reason, x.Match.Ticket = string(OutcomeBounce), "", reported[0].Ticket
+		x.Match.Outcome, x.Match.Reason, x.Match.Ticket = string(OutcomeBounce), "", numberOrNone(reported[0].Ticket)
 	}
 	return true, nil
 }
@@ -251,6 +251,14 @@ func explainMessage(m *message.Message) Explanation {
 	}
 	x.Match.Signals = []store.Signal{}
 	return x
+}
+
+// numberOrNone gives nil for no ticket, as JSON wants it.
+func numberOrNone(number int64) *int64 {
+	if number == 0 {
+		return nil
+	}
+	return &number
 }
 
 // some gives an empty list in place of none, as JSON wants it.

@@ -152,7 +152,7 @@ func (w *work) waiting(ctx context.Context, agent *store.Agent, number int64) (h
 	case len(list) == 0:
 		return held, suggested, store.Errorf(store.CodeConflict, "no mail waits for this ticket")
 	case len(list) > 1:
-		return held, suggested, store.Errorf(store.CodeConflict, "%d mails wait for this ticket; name the one", len(list))
+		return held, suggested, store.Errorf(store.CodeConflict, "%d mails wait for this ticket; answer from the ticket of the one that is meant", len(list))
 	}
 	held, err = w.visible(ctx, agent, list[0].Number) // read anew, and locked
 	return held, t, err

@@ -46,6 +46,9 @@ func (s *Service) PatchTicket(ctx context.Context, agent *store.Agent, number in
 		if err != nil {
 			return err
 		}
+		if t.MergedInto != 0 {
+			return s.wentInto(t)
+		}
 		changed, err = w.patch(ctx, agent, t, p)
 		return err
 	})
@@ -283,8 +286,13 @@ func (s *Service) TakeOwnership(ctx context.Context, agent *store.Agent, number 
 	return s.PatchTicket(ctx, agent, number, TicketPatch{OwnerID: &agent.ID})
 }
 
-// Merge puts a ticket into another: mail and agents that name the first are
-// led to the second. Both must be seen by the agent. Errors: not_found,
+// wentInto is the error of a change to a ticket that is merged.
+func (s *Service) wentInto(t store.Ticket) error {
+	return store.Errorf(store.CodeConflict, "%s went into %s", s.Reference(t.Number), s.Reference(t.MergedInto))
+}
+
+// Merge puts a ticket into another: its mail, calls and notes move there, and
+// mail and agents that name the first are led to the second. Both must be seen by the agent. Errors: not_found,
 // invalid, conflict where one of them is internal and the other has a contact.
 func (s *Service) Merge(ctx context.Context, agent *store.Agent, number, into int64) (store.Ticket, error) {
 	var merged store.Ticket
@@ -309,7 +317,7 @@ func (s *Service) Merge(ctx context.Context, agent *store.Agent, number, into in
 // merge puts t into to; changes are what else that does to the latter.
 func (w *work) merge(ctx context.Context, agent *store.Agent, t, to store.Ticket, changes []store.Change) (store.Ticket, error) {
 	if t.MergedInto != 0 {
-		return t, store.Errorf(store.CodeConflict, "%s went into %s already", w.s.Reference(t.Number), w.s.Reference(t.MergedInto))
+		return t, w.s.wentInto(t)
 	}
 	root, err := w.s.followed(ctx, w.tx, to.Number)
 	if err != nil {
@@ -331,6 +339,12 @@ func (w *work) merge(ctx context.Context, agent *store.Agent, t, to store.Ticket
 		if err := w.shareParticipants(ctx, t.Number, root.Number); err != nil {
 			return t, err
 		}
+		if err := w.moveAll(ctx, t, &root); err != nil {
+			return t, err
+		}
+	}
+	if err := w.tx.AddLink(ctx, t.Number, root.Number, store.LinkMergedInto, store.LinkMerged); err != nil {
+		return t, err
 	}
 	note := fmt.Sprintf("%s went into %s", w.s.Reference(t.Number), w.s.Reference(root.Number))
 	for _, side := range []*store.Ticket{&t, &root} {
@@ -344,6 +358,36 @@ func (w *work) merge(ctx context.Context, agent *store.Agent, t, to store.Ticket
 		}
 	}
 	return t, nil
+}
+
+// moveAll moves what was said in a ticket into another, in its order.
+func (w *work) moveAll(ctx context.Context, from store.Ticket, to *store.Ticket) error {
+	var all []store.Activity
+	for cursor := ""; ; {
+		page, next, err := w.tx.Activities(ctx, from.Number, cursor, 200)
+		if err != nil {
+			return err
+		}
+		all = append(all, page...)
+		if cursor = next; cursor == "" {
+			break
+		}
+	}
+	for _, a := range all {
+		if a.Type == store.TypeStatusChange {
+			continue
+		}
+		if _, err := w.tx.MoveActivity(ctx, a.ID, to.Number, w.now); err != nil {
+			return err
+		}
+	}
+	if from.LastIncomingAt.After(to.LastIncomingAt) {
+		to.LastIncomingAt = from.LastIncomingAt
+	}
+	if from.LastOutgoingAt.After(to.LastOutgoingAt) {
+		to.LastOutgoingAt = from.LastOutgoingAt
+	}
+	return nil
 }
 
 // shareParticipants lets those who may write into a ticket write into the one

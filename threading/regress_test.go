@@ -306,3 +306,54 @@ func TestAnEnquiryKeepsItsRecipients(t *testing.T) {
 		t.Errorf("contact %s, %v; want %s, by its id in the CRM", again.ContactID, err, call.ContactID)
 	}
 }
+
+func TestMergeBringsWhatWasSaid(t *testing.T) {
+	d := newDesk(t)
+	one, two := d.open(), d.open()
+	answer := d.answer(one.Ticket, "hello")
+	if _, err := d.Merge(d.ctx, d.anna, one.Ticket, two.Ticket); err != nil {
+		t.Fatal(err)
+	}
+	var ids []string
+	for _, a := range d.activities(two.Ticket) {
+		ids = append(ids, a.ID)
+	}
+	for _, id := range []string{one.ActivityID, two.ActivityID, answer.ID} {
+		if !slices.Contains(ids, id) {
+			t.Errorf("%s is not in the ticket that stays", id)
+		}
+	}
+	view, err := d.Ticket(d.ctx, d.anna, one.Ticket)
+	if err != nil || len(view.Links) != 1 || view.Links[0].Kind != store.LinkMergedInto || view.Links[0].Number != two.Ticket {
+		t.Errorf("links %+v, %v", view.Links, err)
+	}
+	high := store.PriorityHigh
+	if _, err := d.PatchTicket(d.ctx, d.anna, one.Ticket, TicketPatch{Priority: &high}); store.CodeOf(err) != store.CodeConflict {
+		t.Errorf("a merged ticket is changed: %v", err)
+	}
+	if r := d.deliver(letter{from: "carla@ext.example", subject: "x", header: "In-Reply-To: <" + answer.MessageID + ">\r\n"}); r.Ticket != two.Ticket {
+		t.Errorf("a reply to the moved answer goes to %d", r.Ticket)
+	}
+}
+
+// What a mail of an agent's leaves and what is kept of it are the same HTML.
+func TestNoScriptLeaves(t *testing.T) {
+	d := newDesk(t)
+	r := d.open()
+	if _, err := d.AddActivity(d.ctx, d.anna, r.Ticket, NewActivity{Type: store.TypeOutgoing, HTML: `<p>hi<script>x()</script><img src="https://img.example/a.png"></p>`}); err != nil {
+		t.Fatal(err)
+	}
+	_, mails := d.deliveries(r.Ticket, store.MailAnswer)
+	if strings.Contains(mails[0].HTML, "script") || !strings.Contains(mails[0].HTML, ` src="https://img.example/a.png"`) {
+		t.Errorf("leaves as %s", mails[0].HTML)
+	}
+}
+
+// A forged mail of an agent's makes no customer of him.
+func TestNoContactOfAForgedAgent(t *testing.T) {
+	d := newDesk(t)
+	r := d.deliver(letter{from: "anna@test.example", subject: "x", verdict: store.Failed})
+	if d.ticket(r.Ticket).ContactID != "" {
+		t.Error("a contact was made")
+	}
+}

@@ -250,7 +250,7 @@ func (f *filing) activity(d Decision, who person, t store.Ticket) store.Activity
 			ReplyDiffers: replyDiffers(m), NameMarked: f.author.NameHoldsAddress || f.author.MixedScript,
 			EnvelopeFrom: message.Clean(f.From), DeliveryID: f.DeliveryID, QueueID: message.Clean(f.QueueID),
 			InReplyTo: m.InReplyTo, References: m.References, Trace: f.Trace, Auth: &auth,
-			Match:   &store.Match{By: string(d.By), Score: d.Score, Signals: d.Signals},
+			Match:   &store.Match{By: string(d.By), Score: d.Score, Signals: some(d.Signals)},
 			Defects: m.Defects,
 		},
 	}

@@ -57,8 +57,8 @@ func (w *world) explained(core *gateway.Core, x threading.Explanation) error {
 		{"contact", strings.TrimSpace(x.Contact.Address + " " + bracketed(x.Contact.How))},
 		{"outcome", strings.TrimSpace(x.Match.Outcome + " " + bracketed(x.Match.Reason))},
 	}
-	if x.Match.Ticket != 0 {
-		rows = append(rows, [2]string{"ticket", core.Threading.Reference(x.Match.Ticket) + " " + bracketed(x.Match.By)})
+	if x.Match.Ticket != nil {
+		rows = append(rows, [2]string{"ticket", core.Threading.Reference(*x.Match.Ticket) + " " + bracketed(x.Match.By)})
 	}
 	for _, s := range x.Match.Signals {
 		rows = append(rows, [2]string{"signal", s.Kind + " " + s.Value + " " + bracketed(s.Why)})

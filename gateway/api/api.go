@@ -42,7 +42,11 @@ type Options struct {
 	// private half sealed. Nil: making keys answers 503.
 	NewKey func(domain, selector, algorithm string) (store.DKIMKey, error)
 	// KeyRecord gives the zone-file line of a key. Nil: no record is shown.
-	KeyRecord func(store.DKIMKey) string
+	KeyRecord       func(store.DKIMKey) string
+	MaxMessageBytes int64 // what the intake takes; 0: 70 MiB
+	// Composed gives the message of an outgoing activity as it leaves, unsigned;
+	// nil: it is not shown.
+	Composed  func(ctx context.Context, activityID string) ([]byte, error)
 	Hostname  string                // our authserv-id (RFC 8601)
 	PublicURL string                // without a slash at its end
 	Version   string                // of the program, for the description

@@ -7,7 +7,7 @@ import (
 )
 
 func (a *api) registerExplain() {
-	add(a, route{id: "explain", method: http.MethodPost, path: "/explain", tag: tagDesk, large: true, pure: true,
+	add(a, route{id: "explain", method: http.MethodPost, path: "/explain", tag: tagDesk, large: true, most: a.MaxMessageBytes, pure: true,
 		media: []string{"message/rfc822"}, status: http.StatusOK,
 		summary: "What would become of a mail; nothing is stored"}, a.explain)
 }

@@ -67,13 +67,26 @@ func contentDisposition(disposition, name string) string {
 
 func (a *api) activityRaw(ctx context.Context, c *call, _ *OnActivity) (*download, error) {
 	if c.entry.RawHash == "" {
-		return nil, notFound()
+		return a.composedRaw(ctx, c)
 	}
 	raw, err := a.DB.Blob(ctx, c.entry.RawHash)
 	if err != nil {
 		return nil, err
 	}
 	return a.rawMail(c.entry.Trace, raw, c.entry.ID), nil
+}
+
+// composedRaw is the message of an answer. Its bytes follow from what the ledger
+// keeps, so they are made anew and not stored.
+func (a *api) composedRaw(ctx context.Context, c *call) (*download, error) {
+	if a.Composed == nil || c.entry.Type != store.TypeOutgoing || c.entry.MessageID == "" {
+		return nil, notFound()
+	}
+	raw, err := a.Composed(ctx, c.entry.ID)
+	if err != nil {
+		return nil, err
+	}
+	return a.rawMail("", raw, c.entry.ID), nil
 }
 
 // rawMail is a stored message with the header fields that we put before it. The

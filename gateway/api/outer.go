@@ -140,6 +140,10 @@ func (a *api) elsewhere(mux *http.ServeMux) http.HandlerFunc {
 			}
 		}
 		if len(allow) == 0 {
+			if _, err := a.authenticate(r.Context(), r.Header.Get("Authorization")); err != nil { // who is nobody learns no paths
+				a.write(w, r, problemOf(err))
+				return
+			}
 			a.write(w, r, notFound())
 			return
 		}

@@ -32,6 +32,7 @@ type route struct {
 	tag     string
 	pure    bool     // a POST that changes nothing: no answer of it is kept
 	large   bool     // a mail or files come in
+	most    int64    // octets of the body; 0: by large
 	media   []string // accepted types of the body; none: JSON
 	serves  string   // type of a download; none: any
 	status  int      // of success; 0: 200, or 204 where nothing is answered
@@ -42,6 +43,9 @@ type route struct {
 
 // limit is the size in bytes that a body may have.
 func (r route) limit() int64 {
+	if r.most > 0 {
+		return r.most
+	}
 	if r.large {
 		return largeBody
 	}

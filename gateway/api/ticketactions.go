@@ -67,11 +67,19 @@ func (a *api) dismissTicket(ctx context.Context, c *call, _ *OnTicket) (*ticketA
 	return a.acted(ctx, c, func() (store.Ticket, error) { return a.Desk.Dismiss(ctx, c.agent, c.ticket.Number) })
 }
 
-// acted shows the ticket that an action gave.
+// acted shows the ticket of the path after an action, which may have changed
+// another one.
 func (a *api) acted(ctx context.Context, c *call, do func() (store.Ticket, error)) (*ticketAnswer, error) {
 	t, err := do()
 	if err != nil {
 		return nil, err
+	}
+	if t.Number != c.ticket.Number {
+		if t, err = view(ctx, a.DB, func(ctx context.Context, tx *store.Tx) (store.Ticket, error) {
+			return tx.Ticket(ctx, c.ticket.Number)
+		}); err != nil {
+			return nil, err
+		}
 	}
 	return a.ticketOnce(ctx, c, t)
 }

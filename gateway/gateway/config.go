@@ -216,7 +216,9 @@ func (s *settings) apply(name, where string, raw any, fromEnv bool) {
 		shown = ""
 	}
 	if k.set == nil {
-		s.problem(where, shown, "not yet available")
+		if !idle(name, raw) {
+			s.problem(where, shown, "not yet available")
+		}
 		return
 	}
 	if err := k.set(s.config, value{raw: raw, fromEnv: fromEnv}); err != nil {

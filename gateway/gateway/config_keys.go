@@ -73,6 +73,19 @@ var configKeys = []configKey{
 	{"log.format", func(c *Config, v value) error { return v.oneOf(&c.LogFormat, "text", "json") }},
 }
 
+// idle tells whether a value of a key whose feature is still to come asks for
+// nothing: it is empty, or the documented default.
+func idle(name string, raw any) bool {
+	if list, ok := raw.([]any); ok {
+		return len(list) == 0
+	}
+	defaults := map[string]string{
+		"crm.refresh": "24h", "retention.raw_days": "0", "retention.quarantine_days": "90", "retention.events_days": "30",
+	}
+	text := strings.TrimSpace(fmt.Sprint(raw))
+	return text == "" || text == defaults[name]
+}
+
 // keyNamed gives the key of a name, or nil.
 func keyNamed(name string) *configKey {
 	i := slices.IndexFunc(configKeys, func(k configKey) bool { return k.name == name })

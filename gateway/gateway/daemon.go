@@ -337,6 +337,7 @@ func (d *Daemon) newAPI(in *intake, s *sending) (http.Handler, error) {
 			return in.release(ctx, d.core.DB, agent, id)
 		},
 		NewKey: d.core.NewKey, KeyRecord: recordOf,
+		MaxMessageBytes: d.config.LMTP.MaxMessageBytes, Composed: d.core.composed,
 		Hostname: d.config.Hostname, PublicURL: d.publicURL(nil), Version: d.opt.Version, Now: d.opt.Now, Log: d.log, Metrics: d.metrics.registry,
 	})
 }

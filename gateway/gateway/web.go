@@ -47,7 +47,7 @@ func newPage(db *store.DB, h *health, version string) *page {
 }
 
 func (p *page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if r.URL.Path != "/" {
+	if r.URL.Path != "/" && !strings.HasPrefix(r.URL.Path, "/tickets/") {
 		http.NotFound(w, r)
 		return
 	}
@@ -116,6 +116,7 @@ func publicHandler(api http.Handler, h *health, p *page) http.Handler {
 	mux.HandleFunc("GET /healthz", serveHealthz)
 	mux.HandleFunc("GET /readyz", h.serveReadyz)
 	mux.Handle("/", p)
+	mux.Handle("/tickets/", p) // where mails to agents lead, until there are pages
 	return mux
 }
 

@@ -22,18 +22,30 @@ type nameServer struct {
 	flaky   atomic.Int64  // how often flaky.test. still fails
 }
 
+// sharedPort listens on one port over UDP and TCP; a port that is free for one
+// may be taken for the other.
+func sharedPort(t *testing.T) (net.PacketConn, net.Listener) {
+	t.Helper()
+	for range 50 {
+		stream, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		packets, err := net.ListenPacket("udp", stream.Addr().String())
+		if err == nil {
+			return packets, stream
+		}
+		stream.Close()
+	}
+	t.Fatal("no port is free over UDP and TCP alike")
+	return nil, nil
+}
+
 func startNameServer(t *testing.T) *nameServer {
 	t.Helper()
 	s := &nameServer{hang: make(chan struct{}), arrived: make(chan struct{}, 100)}
-	packets, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	packets, stream := sharedPort(t)
 	s.addr = packets.LocalAddr().String()
-	stream, err := net.Listen("tcp", s.addr)
-	if err != nil {
-		t.Fatal(err)
-	}
 	var up, down sync.WaitGroup
 	t.Cleanup(down.Wait) // runs last
 	for _, server := range []*dns.Server{

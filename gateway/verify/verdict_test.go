@@ -168,7 +168,7 @@ func TestJSON(t *testing.T) {
 		t.Fatal(err)
 	}
 	const want = `{"dkim":[{"domain":"example.org","selector":"sel","algorithm":"rsa-sha256","result":"pass","reason":""}],` +
-		`"dmarc":{"result":"none","policy":"","domain":"example.org"},"verdict":"verified"}`
+		`"dmarc":{"result":"none","policy":"","domain":"example.org"},"spf":null,"arc":null,"verdict":"verified"}`
 	if string(got) != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
