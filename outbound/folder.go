@@ -16,6 +16,9 @@ type folder struct {
 }
 
 func (f *folder) send(_ context.Context, e envelope, raw []byte) result {
+	if !e.final.pass() {
+		return result{class: classDeferred, host: "dir", err: errGateShut}
+	}
 	if err := f.write(e.id+".eml", raw); err != nil {
 		return result{class: classDeferred, host: "dir", err: err}
 	}

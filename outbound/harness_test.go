@@ -103,7 +103,7 @@ func (r *rig) options() Options {
 	return Options{
 		DB: r.db, Queue: r.queue, Keyring: NewKeyring(r.db, r.seal, nil), Log: quietLog(),
 		Smarthost: "smtp://" + r.sink.Addr(), Hostname: "desk.example.org",
-		RetryBase: 20 * time.Millisecond, RetryMax: 100 * time.Millisecond, Reconcile: 100 * time.Millisecond,
+		RetryBase: 20 * time.Millisecond, RetryMax: 100 * time.Millisecond, Grace: time.Millisecond, Reconcile: 100 * time.Millisecond,
 		Poll: 50 * time.Millisecond, RouteRetry: 20 * time.Millisecond, RouteMax: 100 * time.Millisecond,
 		Outcome: r.hooks.outcome, Late: r.hooks.tellLate,
 		smtp: smtpLimits{dial: 5 * time.Second, command: 5 * time.Second, write: 5 * time.Second, dot: 5 * time.Second, idle: time.Second, uses: 100},

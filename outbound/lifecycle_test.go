@@ -65,7 +65,7 @@ func TestQ11DiedWhileSending(t *testing.T) {
 	}
 	dying.opt.Lease = 50 * time.Millisecond
 	rows := first.mails(1)
-	if _, _, ok, err := dying.claim(t.Context(), rows[0].ID, time.Now()); !ok || err != nil {
+	if _, _, ok, err := dying.claim(t.Context(), rows[0].ID); !ok || err != nil {
 		t.Fatal(ok, err)
 	}
 	if err := db.Close(); err != nil { // as far as a process can die inside a test

@@ -55,6 +55,9 @@ func stateOf(c class) (store.DeliveryState, string) {
 const (
 	reasonUnreachable = "smarthost unreachable"
 	reasonExpired     = "expired"
+	reasonLost        = "worker lost"
+	reasonSlow        = "store slow"
+	reasonUncomposed  = "can't be composed"
 )
 
 // giveUpOrGoOn ends a delivery that has been tried for MaxAge, and makes its
@@ -94,7 +97,12 @@ const writeLimit = 10 * time.Second
 func (s *Service) finish(ctx context.Context, d store.Delivery, o store.Outcome) (again store.Due, ok bool) {
 	for pause := 50 * time.Millisecond; ; pause = min(2*pause, time.Second) {
 		last := ctx.Err() != nil
-		written, ours, err := s.write(ctx, d, o)
+		var written store.Delivery
+		var ours bool
+		err := s.unhooked(d.ID, func(hooks bool) (err error) {
+			written, ours, err = s.write(ctx, d, o, hooks)
+			return err
+		})
 		switch {
 		case err == nil && !ours:
 			s.opt.Log.Warn("an outcome came too late: the delivery is not ours any more", "delivery_id", d.ID, "state", o.State)
@@ -110,14 +118,29 @@ func (s *Service) finish(ctx context.Context, d store.Delivery, o store.Outcome)
 	}
 }
 
+// unhooked runs write with the hooks. Where that fails though the store is
+// there, it runs once more without them: what the ledger has to keep must not
+// hang on who listens, or a mail that left is sent again and again.
+func (s *Service) unhooked(id string, write func(hooks bool) error) error {
+	err := write(true)
+	if err == nil || store.CodeOf(err) == store.CodeUnavailable {
+		return err
+	}
+	if again := write(false); again != nil {
+		return again
+	}
+	s.alarm("what came of a delivery stands in the ledger alone: it can't be told", "delivery_id", id, "error", err)
+	return nil
+}
+
 // write is one transaction: the ledger's row, the hooks, the account's time.
-func (s *Service) write(ctx context.Context, d store.Delivery, o store.Outcome) (written store.Delivery, ours bool, err error) {
+func (s *Service) write(ctx context.Context, d store.Delivery, o store.Outcome, hooks bool) (written store.Delivery, ours bool, err error) {
 	// The message has left already, whatever became of ctx.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeLimit)
 	defer cancel()
 	err = s.opt.DB.Update(ctx, func(ctx context.Context, tx *store.Tx) error {
 		written, ours, err = tx.FinishDelivery(ctx, d.ID, d.Fence, o)
-		if err != nil || !ours {
+		if err != nil || !ours || !hooks {
 			return err
 		}
 		return s.tell(ctx, tx, &written, o)
@@ -138,11 +161,11 @@ func (s *Service) tell(ctx context.Context, tx *store.Tx, d *store.Delivery, o s
 			return err
 		}
 	}
-	return s.tellLate(ctx, tx, d)
+	return s.tellLate(ctx, tx, d, true)
 }
 
 // tellLate warns once about a delivery that has waited for long.
-func (s *Service) tellLate(ctx context.Context, tx *store.Tx, d *store.Delivery) error {
+func (s *Service) tellLate(ctx context.Context, tx *store.Tx, d *store.Delivery, hooks bool) error {
 	if d.Warned || !d.State.Waiting() || s.opt.Now().Sub(d.CreatedAt) < s.opt.LateAfter {
 		return nil
 	}
@@ -150,7 +173,7 @@ func (s *Service) tellLate(ctx context.Context, tx *store.Tx, d *store.Delivery)
 		return err
 	}
 	d.Warned = true
-	if s.opt.Late == nil {
+	if s.opt.Late == nil || !hooks {
 		return nil
 	}
 	return s.opt.Late(ctx, tx, *d)

@@ -77,7 +77,7 @@ func TestQ14StaleWorker(t *testing.T) {
 	if err != nil || !ok {
 		t.Fatal(ok, err)
 	}
-	stale, _, granted, err := frozen.claim(t.Context(), due.DeliveryID, time.Now())
+	stale, _, granted, err := frozen.claim(t.Context(), due.DeliveryID)
 	if err != nil || !granted {
 		t.Fatal(granted, err)
 	}
@@ -90,7 +90,7 @@ func TestQ14StaleWorker(t *testing.T) {
 	if d := r.delivery(rows[0].ID); d.State != store.Sent {
 		t.Errorf("the stale worker wrote %+v", d)
 	}
-	if frozen.renew(t.Context(), stale) {
+	if _, ours, err := frozen.renew(t.Context(), stale); ours || err != nil {
 		t.Error("the stale worker may go on")
 	}
 	r.once(rows...)
@@ -217,12 +217,13 @@ func TestBounceWhileSending(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rows := r.mails(1)
-	if _, _, ok, err := s.claim(t.Context(), rows[0].ID, time.Now().Add(-time.Hour)); ok || err != nil {
+	later := r.mail(func(_ *store.Mail, d []store.Delivery) { d[0].NextAttemptAt = time.Now().Add(time.Hour) }, "later@example.net")
+	if _, _, ok, err := s.claim(t.Context(), later[0].ID); ok || err != nil {
 		t.Fatalf("granted before it was due: %v", err)
 	}
+	rows := r.mails(1)
 	s.opt.Lease = time.Millisecond
-	if _, _, ok, err := s.claim(t.Context(), rows[0].ID, time.Now()); !ok || err != nil {
+	if _, _, ok, err := s.claim(t.Context(), rows[0].ID); !ok || err != nil {
 		t.Fatal(ok, err)
 	}
 	r.update(func(ctx context.Context, tx *store.Tx) error {

@@ -25,6 +25,7 @@ type transport interface {
 type envelope struct {
 	id       string // of the delivery
 	from, to string
+	final    *gate // asked before the message is complete; nil: it may be
 }
 
 // class is what an attempt means for the delivery and for those behind it.

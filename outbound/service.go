@@ -55,6 +55,7 @@ type Options struct {
 	RetryMax   time.Duration // between attempts at most; 4 h
 	LateAfter  time.Duration // 4 h
 	Lease      time.Duration // a worker that is silent for so long has lost its delivery; 30 s
+	Grace      time.Duration // the clocks of two nodes differ by no more than that; 5 s
 	Reconcile  time.Duration // between two comparisons of ledger and queue; 30 s
 	Poll       time.Duration // between two looks for what other processes changed in the ledger; 1 s
 	RouteRetry time.Duration // before the first probe of a smarthost that is down, doubling; 1 s
@@ -84,7 +85,7 @@ func (o *Options) fill() error {
 		fallback time.Duration
 	}{
 		{&o.MaxAge, 72 * time.Hour}, {&o.RetryBase, time.Minute}, {&o.RetryMax, 4 * time.Hour},
-		{&o.LateAfter, 4 * time.Hour}, {&o.Lease, 30 * time.Second}, {&o.Reconcile, 30 * time.Second},
+		{&o.LateAfter, 4 * time.Hour}, {&o.Lease, 30 * time.Second}, {&o.Grace, 5 * time.Second}, {&o.Reconcile, 30 * time.Second},
 		{&o.Poll, time.Second}, {&o.RouteRetry, time.Second}, {&o.RouteMax, 30 * time.Second},
 	} {
 		if *d.value <= 0 {
@@ -110,6 +111,7 @@ type Service struct {
 	kick      chan struct{} // asks for a reconciliation
 	full      atomic.Bool   // the next one is to be a full one
 	examined  knownIDs      // of reconcile's goroutine alone
+	flight    flight
 
 	stopTaking context.CancelFunc // ends the loops
 	abort      context.CancelFunc // ends attempts under way
@@ -130,7 +132,7 @@ func New(opt Options) (*Service, error) {
 		return nil, err
 	}
 	s := &Service{
-		opt: opt, transport: transport, route: newBreaker(), kick: make(chan struct{}, 1), examined: knownIDs{},
+		opt: opt, transport: transport, route: newBreaker(), kick: make(chan struct{}, 1), examined: knownIDs{}, flight: flight{ids: map[string]bool{}},
 		worker: opt.Hostname + "/" + strconv.Itoa(os.Getpid()) + "/" + store.NewID(),
 	}
 	s.metrics, err = newMetrics(s, opt.Metrics)

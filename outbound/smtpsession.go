@@ -201,7 +201,7 @@ func (s *session) transfer(e envelope, raw []byte) result {
 			return result{class: r.refused(step.stage), reply: r}
 		}
 	}
-	return s.message(raw)
+	return s.message(raw, e.final)
 }
 
 func (s *session) mailCommand(e envelope, size int, utf8 bool) string {
@@ -220,7 +220,7 @@ func (s *session) mailCommand(e envelope, size int, utf8 bool) string {
 
 // message sends the message and its final dot. Only when the dot may have
 // reached the server, and no reply came, is the outcome unknown.
-func (s *session) message(raw []byte) result {
+func (s *session) message(raw []byte, final *gate) result {
 	body := dotStuff(raw)
 	for len(body) > 0 {
 		n := min(writePiece, len(body))
@@ -228,6 +228,9 @@ func (s *session) message(raw []byte) result {
 			return result{class: classDeferred, err: fmt.Errorf("sending the message: %w", err)}
 		}
 		body = body[n:]
+	}
+	if !final.pass() {
+		return result{class: classDeferred, err: errGateShut}
 	}
 	if err := s.write([]byte(".\r\n")); err != nil {
 		return result{class: classUnknown, err: fmt.Errorf("ending the message: %w", err)}

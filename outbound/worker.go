@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -105,8 +106,14 @@ func (s *Service) account(ctx context.Context, id string) *store.MailAccount {
 // attempt claims a delivery, tries it, and writes what came of it. It gives the
 // entry to put into the queue, if there is to be one.
 func (s *Service) attempt(ctx context.Context, due store.Due) (again store.Due, ok bool) {
+	if !s.flight.begin(due.DeliveryID) {
+		// A worker of this process has it: the queue forgot its lease.
+		due.DueAt = s.opt.Now().Add(jitter(waitAtMost))
+		return due, true
+	}
+	defer s.flight.end(due.DeliveryID)
 	begun := s.opt.Now()
-	d, m, granted, err := s.claim(ctx, due.DeliveryID, begun)
+	d, m, granted, err := s.claim(ctx, due.DeliveryID)
 	if err != nil {
 		if store.IsNotFound(err) {
 			return due, false
@@ -117,20 +124,26 @@ func (s *Service) attempt(ctx context.Context, due store.Due) (again store.Due, 
 		return due, true
 	}
 	if !granted {
-		// Done, held, cancelled, somebody else's, or not due yet.
-		return d.Due(), d.State.Waiting()
+		return s.notGranted(d)
 	}
-	attempt, stop := s.keepLease(ctx, d)
+	if now := s.opt.Now(); !now.Before(d.LeaseUntil) {
+		s.opt.Log.Warn("the store took longer than a lease to grant it", "delivery_id", d.ID)
+		return s.finish(ctx, d, store.Outcome{State: store.Deferred, Reason: reasonSlow, NextAttemptAt: now.Add(jitter(waitAtMost))})
+	}
+	attempt, final, stop := s.keepLease(ctx, d)
 	defer stop() // after the outcome is written, however long that takes
-	out := s.try(attempt, d, m)
+	out := s.guarded(attempt, d, m, final)
 	o := s.outcome(d, out)
 	s.logAttempt(d, m, o, out, s.opt.Now().Sub(begun))
 	return s.finish(ctx, d, o)
 }
 
-// claim asks the ledger for the delivery. Not granted, d is as it stands.
-func (s *Service) claim(ctx context.Context, id string, now time.Time) (d store.Delivery, m store.Mail, granted bool, err error) {
+// claim asks the ledger for the delivery. Not granted, d is as it stands. The
+// lease begins when the ledger is asked, not when the store was begun to be
+// waited for.
+func (s *Service) claim(ctx context.Context, id string) (d store.Delivery, m store.Mail, granted bool, err error) {
 	err = s.opt.DB.Update(ctx, func(ctx context.Context, tx *store.Tx) error {
+		now := s.opt.Now()
 		d, m, granted, err = tx.ClaimDelivery(ctx, id, now, now.Add(s.opt.Lease))
 		if err == nil && !granted {
 			d, err = tx.Delivery(ctx, id)
@@ -140,48 +153,35 @@ func (s *Service) claim(ctx context.Context, id string, now time.Time) (d store.
 	return d, m, granted && err == nil, err
 }
 
-// keepLease renews the lease in ledger and queue until stop. When the ledger
-// says that the delivery is not ours any more, the attempt is broken off.
-func (s *Service) keepLease(ctx context.Context, d store.Delivery) (attempt context.Context, stop func()) {
-	attempt, cancel := context.WithCancel(ctx)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for waitFor(attempt, nil, s.opt.Lease/3) == nil {
-			if !s.renew(attempt, d) {
-				cancel()
-			}
-		}
-	}()
-	return attempt, func() {
-		cancel()
-		<-done
+// notGranted is for what is done, held, cancelled, somebody else's, or not due
+// yet. Only the reconciler takes a delivery from a worker that is lost, so that
+// one which kills its workers is not begun again at once.
+func (s *Service) notGranted(d store.Delivery) (again store.Due, ok bool) {
+	if d.State == store.Sending && !d.LeaseUntil.After(s.leaseEnd()) {
+		s.reconcileSoon(false)
 	}
+	return d.Due(), d.State.Waiting()
 }
 
-// renew is false only when another has the delivery for certain.
-func (s *Service) renew(ctx context.Context, d store.Delivery) bool {
-	ours := true
-	err := s.opt.DB.Update(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
-		ours, err = tx.ExtendLease(ctx, d.ID, d.Fence, s.opt.Now().Add(s.opt.Lease))
-		return err
-	})
-	if err != nil {
-		s.opt.Log.Warn("a lease can't be renewed in the ledger", "delivery_id", d.ID, "error", err)
-		return true
-	}
-	if !ours {
-		s.opt.Log.Warn("a lease was lost while sending", "delivery_id", d.ID)
-		return false
-	}
-	if _, err := s.opt.Queue.Extend(ctx, d.ID, s.worker, s.opt.Lease); err != nil && ctx.Err() == nil {
-		s.queueSays(err)
-	}
-	return true
+// guarded is try; should that panic, it costs this delivery and no other.
+func (s *Service) guarded(ctx context.Context, d store.Delivery, m store.Mail, final *gate) (out tried) {
+	defer func() {
+		fault := recover()
+		if fault == nil {
+			return
+		}
+		s.alarm("a delivery made its worker panic", "delivery_id", d.ID, "mail", m.ID, "ticket", d.Ticket,
+			"panic", fmt.Sprint(fault), "stack", string(debug.Stack()))
+		out = tried{state: store.Failure, reason: reasonUncomposed, result: result{err: errors.New("a fault of the program; see its log")}}
+		if !final.shut() {
+			out.state, out.reason = stateOf(classUnknown)
+		}
+	}()
+	return s.try(ctx, d, m, final)
 }
 
 // try composes, signs and sends.
-func (s *Service) try(ctx context.Context, d store.Delivery, m store.Mail) tried {
+func (s *Service) try(ctx context.Context, d store.Delivery, m store.Mail, final *gate) tried {
 	if s.ownAddress(ctx, d) {
 		return tried{state: store.Failure, reason: "own address",
 			result: result{reply: reply{enhanced: "5.4.6", text: "the recipient is an address of this desk: the mail would come back"}}}
@@ -191,9 +191,10 @@ func (s *Service) try(ctx context.Context, d store.Delivery, m store.Mail) tried
 		return tried{state: store.Failure, reason: "bad address",
 			result: result{reply: reply{enhanced: "5.1.3", text: "the address can't be written"}, err: err}}
 	}
-	raw, err := compose(ctx, m, s.opt.DB.Blob, !isASCII(e.to))
+	e.final = final
+	raw, err := compose(ctx, m, s.file, !isASCII(e.to))
 	if err != nil {
-		return unsendable(err, store.Failure, "can't be composed")
+		return unsendable(err, store.Failure, reasonUncomposed)
 	}
 	if raw, err = s.sign(ctx, m, raw); err != nil {
 		return unsendable(err, store.Held, "can't be signed")
@@ -217,12 +218,31 @@ type tried struct {
 }
 
 // unsendable is for a mail that did not get as far as the transport: trouble of
-// the store passes, anything else is the mail's own.
+// the store is ours and may pass, anything else is the mail's own.
 func unsendable(err error, state store.DeliveryState, reason string) tried {
-	if store.CodeOf(err) == store.CodeUnavailable || errors.Is(err, context.Canceled) {
+	_, unread := errors.AsType[*unreadError](err)
+	switch {
+	case store.CodeOf(err) == store.CodeUnavailable || errors.Is(err, context.Canceled):
 		state, reason = store.Deferred, "store unavailable"
+	case unread:
+		state, reason = store.Deferred, "attachment not readable"
 	}
 	return tried{state: state, reason: reason, result: result{err: err}}
+}
+
+// unreadError is a file of a mail that the store does not give.
+type unreadError struct{ err error }
+
+func (e *unreadError) Error() string { return "an attachment can't be read: " + e.err.Error() }
+func (e *unreadError) Unwrap() error { return e.err }
+
+// file reads a file of a mail.
+func (s *Service) file(ctx context.Context, hash string) ([]byte, error) {
+	data, err := s.opt.DB.Blob(ctx, hash)
+	if err != nil {
+		return nil, &unreadError{err}
+	}
+	return data, nil
 }
 
 func envelopeOf(d store.Delivery) (envelope, error) {

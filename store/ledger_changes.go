@@ -56,23 +56,39 @@ func (tx *Tx) sealed(ctx context.Context, m Mail, deliveries []Delivery) error {
 }
 
 // ClaimDelivery lets a worker send a delivery until leaseUntil, and gives what
-// it sends. It is granted where the delivery waits and is due, or where the
-// lease of the worker that had it has ended; else ok is false. The delivery's
-// Fence then names this claim. One that is not there is not granted.
+// it sends. It is granted where the delivery waits and is due; else ok is
+// false. The delivery's Fence then names this claim. One that is not there is
+// not granted.
 func (tx *Tx) ClaimDelivery(ctx context.Context, id string, now, leaseUntil time.Time) (d Delivery, m Mail, ok bool, err error) {
 	if err := tx.ready(true, nil); err != nil {
 		return d, m, false, err
 	}
 	rows, err := list(ctx, tx, scanDelivery, `UPDATE deliveries SET state = 'sending', fence = fence + 1,
 		lease_until = $3, updated_at = $2
-		WHERE id = $1 AND NOT bounced AND ((state IN ('queued', 'deferred', 'unknown') AND next_attempt_at <= $2)
-			OR (state = 'sending' AND lease_until <= $2))
+		WHERE id = $1 AND NOT bounced AND state IN ('queued', 'deferred', 'unknown') AND next_attempt_at <= $2
 		RETURNING `+deliveryColumns, id, us(now), us(leaseUntil))
 	if err != nil || len(rows) == 0 {
 		return d, m, false, err
 	}
 	m, err = tx.Mail(ctx, rows[0].MailID)
 	return rows[0], m, err == nil, err
+}
+
+// TakeOverDelivery takes a delivery from a worker whose lease ended at or
+// before ended, so that it can be finished in the worker's stead; ok is false
+// where there is none. The Fence is one higher than the worker's, whose outcome
+// is refused from then on, but for the exception of FinishDelivery.
+func (tx *Tx) TakeOverDelivery(ctx context.Context, id string, ended, leaseUntil time.Time) (d Delivery, ok bool, err error) {
+	if err := tx.ready(true, nil); err != nil {
+		return d, false, err
+	}
+	rows, err := list(ctx, tx, scanDelivery, `UPDATE deliveries SET fence = fence + 1, lease_until = $3
+		WHERE id = $1 AND NOT bounced AND state = 'sending' AND lease_until <= $2
+		RETURNING `+deliveryColumns, id, us(ended), us(leaseUntil))
+	if err != nil || len(rows) == 0 {
+		return d, false, err
+	}
+	return rows[0], true, nil
 }
 
 // ExtendLease lets the worker of a claim go on until leaseUntil; false when
@@ -86,9 +102,13 @@ func (tx *Tx) ExtendLease(ctx context.Context, id string, fence int64, leaseUnti
 // FinishDelivery writes what came of a claim; ok is false, and nothing is
 // written, when the claim is not the newest or the delivery is not being sent
 // any more. A delivery that bounced meanwhile is failed, whatever o says.
+//
+// One exception: sent is true however late it comes, so it is taken from a
+// worker that was given up for lost, while the delivery is unknown and nobody
+// has begun to send it again.
 func (tx *Tx) FinishDelivery(ctx context.Context, id string, fence int64, o Outcome) (d Delivery, ok bool, err error) {
 	d, err = tx.lockDelivery(ctx, id)
-	if err != nil || d.Fence != fence || d.State != Sending {
+	if err != nil || !d.finishes(fence, o) {
 		return d, false, err
 	}
 	d.State, d.LeaseUntil, d.UpdatedAt = o.State, time.Time{}, tx.db.opt.Now()
@@ -111,6 +131,15 @@ func (tx *Tx) FinishDelivery(ctx context.Context, id string, fence int64, o Outc
 		}
 	}
 	return d, true, tx.writeDelivery(ctx, d)
+}
+
+// finishes tells whether the holder of fence may write o. Taking a delivery
+// over counts the fence up by one, and sending it again by one more.
+func (d Delivery) finishes(fence int64, o Outcome) bool {
+	if d.State == Sending {
+		return d.Fence == fence
+	}
+	return o.State == Sent && d.State == Unknown && (d.Fence == fence || d.Fence == fence+1)
 }
 
 // reasonBounced is the Reason of a delivery that a bounce came for.
