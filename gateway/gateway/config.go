@@ -31,9 +31,10 @@ type Config struct {
 	SMTP            IntakeConfig // shares limits, timeout and certificate with LMTP
 	HTTP            HTTPConfig
 	MetricsListen   []Address
-	StoreURL        URL // "sqlite:PATH" or "postgres://..."
-	RedisURL        URL // "embedded" or a Redis URL
-	BlobURL         URL // "file:PATH"
+	LookupListen    []Address // Postfix asks for recipients there
+	StoreURL        URL       // "sqlite:PATH" or "postgres://..."
+	RedisURL        URL       // "embedded" or a Redis URL
+	BlobURL         URL       // "file:PATH"
 	DNS             DNSConfig
 	Outbound        OutboundConfig
 	TimeZone        *time.Location

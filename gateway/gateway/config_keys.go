@@ -35,7 +35,7 @@ var configKeys = []configKey{
 	{"lmtp.allow", func(c *Config, v value) error { return v.networks(&c.LMTP.Allow) }},
 	{"smtp.listen", func(c *Config, v value) error { return v.addresses(&c.SMTP.Listen) }},
 	{"smtp.allow", func(c *Config, v value) error { return v.networks(&c.SMTP.Allow) }},
-	{"lookup.listen", nil},
+	{"lookup.listen", func(c *Config, v value) error { return v.addresses(&c.LookupListen) }},
 	{"http.listen", func(c *Config, v value) error { return v.addresses(&c.HTTP.Listen) }},
 	{"http.public_url", func(c *Config, v value) error { return v.publicURL(&c.HTTP.PublicURL) }},
 	{"http.allowed_origins", nil},

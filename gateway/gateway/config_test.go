@@ -129,8 +129,8 @@ func TestBrokenConfigurationIsRefusedWithItsPlace(t *testing.T) {
 			want: `c.toml:2: crm.url: not yet available`,
 		},
 		"feature to come, by environment": {
-			env:  []string{"TICKETGATE_LOOKUP_LISTEN=127.0.0.1:1"},
-			want: `TICKETGATE_LOOKUP_LISTEN: not yet available`,
+			env:  []string{"TICKETGATE_ADMIN_LISTEN=127.0.0.1:1"},
+			want: `TICKETGATE_ADMIN_LISTEN: not yet available`,
 		},
 		"origins, to come": {
 			file: "http.allowed_origins = [\"https://desk.example\"]\n",

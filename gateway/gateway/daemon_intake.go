@@ -46,6 +46,20 @@ func (d *Daemon) startIntake(ctx context.Context, in *intake) error {
 		servers = append(servers, server)
 		d.heard(face, server.Addrs()...)
 	}
+	return d.startLookup(ctx, in)
+}
+
+// startLookup answers the MTA that asks which recipients there are.
+func (d *Daemon) startLookup(ctx context.Context, in *intake) error {
+	if len(d.config.LookupListen) == 0 {
+		return nil
+	}
+	lookup, err := lmtp.StartLookup(ctx, texts(d.config.LookupListen), in.Recipient, d.log)
+	if err != nil {
+		return fmt.Errorf("lookup.listen: %w", err)
+	}
+	d.end.push("lookup", func(context.Context) error { return lookup.Stop() })
+	d.heard(FaceLookup, lookup.Addrs()...)
 	return nil
 }
 

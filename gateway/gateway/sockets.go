@@ -14,6 +14,7 @@ import (
 const (
 	FaceLMTP    = "lmtp"
 	FaceSMTP    = "smtp"
+	FaceLookup  = "lookup"
 	FaceHTTP    = "http"
 	FaceMetrics = "metrics"
 )
