@@ -66,7 +66,7 @@ func (s *Service) endLease(ctx context.Context, id string, ended time.Time) erro
 		return err
 	}
 	s.opt.Log.Warn("a delivery lost its worker; it is sent again", "delivery_id", id, "at", d.NextAttemptAt)
-	if err := s.enter(ctx, []store.Due{d.Due()}, true); err != nil {
+	if err := s.enter(ctx, []store.Due{d.Due()}, nil); err != nil {
 		s.opt.Log.Warn("what lost its worker waits for the next comparison", "delivery_id", id, "error", err)
 	}
 	return nil

@@ -72,9 +72,15 @@ func (s *Service) giveUpOrGoOn(d store.Delivery, o *store.Outcome, now time.Time
 	}
 }
 
-// end is when a delivery has been tried for long enough. One that somebody
-// asked to be tried again after that gets its attempt, and fails after it.
-func (s *Service) end(d store.Delivery) time.Time { return d.CreatedAt.Add(s.opt.MaxAge) }
+// end is when a delivery has been tried for long enough. The time begins anew
+// when somebody asks for it to be tried.
+func (s *Service) end(d store.Delivery) time.Time {
+	begun := d.CreatedAt
+	if d.RetriedAt.After(begun) {
+		begun = d.RetriedAt
+	}
+	return begun.Add(s.opt.MaxAge)
+}
 
 // backoff is the time to the next attempt after so many before this one.
 func (s *Service) backoff(attempts int) time.Duration {

@@ -13,7 +13,6 @@ import (
 const (
 	reconcilePage = 500
 	examineChunk  = 50
-	pollPages     = 5
 )
 
 // reconcileLoop compares ledger and queue at the start, when asked, and every
@@ -64,7 +63,11 @@ func (s *Service) reconcile(ctx context.Context, full bool) error {
 		if err != nil {
 			return err
 		}
-		err = s.enter(ctx, rows, full)
+		again := s.overdue(ctx)
+		if full {
+			again = nil
+		}
+		err = s.enter(ctx, rows, again)
 		s.examine(ctx, rows)
 		if err != nil {
 			return err
@@ -75,10 +78,14 @@ func (s *Service) reconcile(ctx context.Context, full bool) error {
 	}
 }
 
-// enter puts rows into the queue: all of them, or those that are missing.
-func (s *Service) enter(ctx context.Context, rows []store.Due, all bool) error {
-	missing := rows
-	if !all && len(rows) > 0 {
+// enter puts rows into the queue: those that are missing there, and those that
+// again wants; nil wants all.
+func (s *Service) enter(ctx context.Context, rows []store.Due, again func(store.Due) bool) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	wanted := rows
+	if again != nil {
 		ids := make([]string, len(rows))
 		for i, row := range rows {
 			ids[i] = row.DeliveryID
@@ -88,66 +95,33 @@ func (s *Service) enter(ctx context.Context, rows []store.Due, all bool) error {
 			s.queueSays(err)
 			return err
 		}
-		missing = nil
+		wanted = nil
 		for i, row := range rows {
-			if !found[i] {
-				missing = append(missing, row)
+			if !found[i] || again(row) {
+				wanted = append(wanted, row)
 			}
 		}
 	}
-	if len(missing) == 0 {
+	if len(wanted) == 0 {
 		return nil
 	}
-	err := s.opt.Queue.Put(ctx, missing...)
+	err := s.opt.Queue.Put(ctx, wanted...)
 	s.queueSays(err)
 	return err
 }
 
-// pollLoop looks for deliveries that another process, such as a command at the
-// shell, made or changed: a queue inside this process hears of them only here.
-func (s *Service) pollLoop(ctx context.Context) {
-	since := s.opt.Now()
-	for waitFor(ctx, nil, s.opt.Poll) == nil {
-		begun := s.opt.Now()
-		if err := s.poll(ctx, since.Add(-2*s.opt.Poll)); err == nil {
-			since = begun
+// overdue finds the rows that are due by the ledger, whose entries may still
+// say later if news of a retry got lost. Entries of an account with a limit say
+// later on purpose.
+func (s *Service) overdue(ctx context.Context) func(store.Due) bool {
+	now := s.opt.Now()
+	return func(row store.Due) bool {
+		if row.DueAt.After(now) {
+			return false
 		}
+		account := s.account(ctx, row.AccountID)
+		return account == nil || account.MessagesPerMinute <= 0
 	}
-}
-
-// poll enters what became queued after since.
-func (s *Service) poll(ctx context.Context, since time.Time) error {
-	filter := store.DeliveryFilter{State: store.Queued, Limit: 200}
-	for range pollPages {
-		var rows []store.Delivery
-		err := s.opt.DB.View(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
-			rows, filter.Cursor, err = tx.Deliveries(ctx, filter)
-			return err
-		})
-		if err != nil {
-			return err
-		}
-		var fresh, changed []store.Due
-		for _, d := range rows {
-			switch {
-			case d.UpdatedAt.Before(since):
-			case d.UpdatedAt.After(d.CreatedAt):
-				changed = append(changed, d.Due())
-			default:
-				fresh = append(fresh, d.Due())
-			}
-		}
-		if err := s.enter(ctx, fresh, false); err != nil {
-			return err
-		}
-		if err := s.enter(ctx, changed, true); err != nil {
-			return err
-		}
-		if filter.Cursor == "" {
-			return nil
-		}
-	}
-	return nil
 }
 
 // knownIDs remembers what need not be looked at again. It forgets everything

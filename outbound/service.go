@@ -200,6 +200,19 @@ func (s *Service) Queued(ctx context.Context, due []store.Due) {
 	s.queueSays(s.opt.Queue.Put(ctx, due...))
 }
 
+// Removed takes deliveries that do not wait any more out of the queue. It takes
+// at most 250 ms and never errs: an entry that stays does nothing.
+func (s *Service) Removed(ctx context.Context, ids ...string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), queuedLimit)
+	defer cancel()
+	for _, id := range ids {
+		if err := s.opt.Queue.Remove(ctx, id); err != nil {
+			s.queueSays(err)
+			return
+		}
+	}
+}
+
 // queueSays notes whether the queue can be reached; when it can again, all of
 // the ledger is compared with it, due times too.
 func (s *Service) queueSays(err error) {

@@ -62,46 +62,48 @@ func (s *Service) look(ctx context.Context, ids []string, down, hooks bool) (see
 		seen = nil
 		for _, id := range ids {
 			d, err := tx.Delivery(ctx, id)
+			if store.IsNotFound(err) {
+				continue
+			}
 			if err == nil {
 				err = s.tellLate(ctx, tx, &d, hooks)
 			}
 			if err == nil && down {
-				err = s.explainWait(ctx, tx, &d, hooks)
+				err = s.expire(ctx, tx, &d, hooks)
 			}
-			if d.ID != "" && err != nil || err != nil && !store.IsNotFound(err) {
+			if err != nil {
 				return err
 			}
 			if d.Warned {
 				seen = append(seen, "late "+id)
 			}
-			if d.Reason != "" {
-				seen = append(seen, "mute "+id)
-			}
 		}
-		return nil
+		if !down {
+			return nil
+		}
+		for _, id := range ids {
+			seen = append(seen, "mute "+id)
+		}
+		return tx.ExplainWait(ctx, s.whyDown(), s.opt.Now(), ids...)
 	})
 	return seen, err
 }
 
-// explainWait makes a delivery say that the smarthost is down, and ends one
-// that has waited for MaxAge. It is no attempt.
-func (s *Service) explainWait(ctx context.Context, tx *store.Tx, d *store.Delivery, hooks bool) error {
+func (s *Service) whyDown() string { return reasonUnreachable + ": " + s.route.lastError() }
+
+// expire ends a delivery that has waited for MaxAge while nothing is tried. It
+// is no attempt of its own.
+func (s *Service) expire(ctx context.Context, tx *store.Tx, d *store.Delivery, hooks bool) error {
 	now := s.opt.Now()
-	untried := d.State == store.Queued && d.Attempts == 0
-	expired := !now.Before(s.end(*d)) && (d.State != store.Queued || untried)
-	if !d.State.Waiting() || !expired && !(untried && d.Reason == "") {
+	if !d.State.Waiting() || now.Before(s.end(*d)) {
 		return nil
 	}
 	claimed, _, ok, err := tx.ClaimDelivery(ctx, d.ID, now, now.Add(s.opt.Lease))
 	if err != nil || !ok {
 		return err
 	}
-	o := store.Outcome{State: store.Deferred, Reason: reasonUnreachable + ": " + s.route.lastError(), NextAttemptAt: now}
-	if expired {
-		o = store.Outcome{State: store.Failure, Reason: reasonExpired, Attempt: &store.Attempt{
-			At: now, Enhanced: "4.4.7", Text: reasonUnreachable + ": " + s.route.lastError(),
-		}}
-	}
-	*d, _, err = s.settle(ctx, tx, claimed, o, hooks)
+	*d, _, err = s.settle(ctx, tx, claimed, store.Outcome{State: store.Failure, Reason: reasonExpired, Attempt: &store.Attempt{
+		At: now, Enhanced: "4.4.7", Text: s.whyDown(),
+	}}, hooks)
 	return err
 }

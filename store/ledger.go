@@ -101,6 +101,7 @@ type Delivery struct {
 	Bounced       bool // a bounce came; it outweighs a later outcome
 	CreatedAt     time.Time
 	UpdatedAt     time.Time
+	RetriedAt     time.Time // when somebody last asked for it to be tried: retry or release; zero: never
 	LastCode      int
 	LastText      string
 }

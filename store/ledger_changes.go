@@ -21,10 +21,11 @@ func (tx *Tx) AddMail(ctx context.Context, m Mail, deliveries []Delivery) error 
 	for _, d := range deliveries {
 		err := tx.queue(ctx, `INSERT INTO deliveries (`+deliveryColumns+`)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21,
-			$22, $23)`,
+			$22, $23, $24)`,
 			d.ID, m.ID, string(m.Kind), m.ActivityID, m.Ticket, d.AccountID, d.Recipient, d.RecipientKey, d.Domain,
 			d.ReturnPath, d.MessageID, string(d.State), d.Reason, d.Attempts, d.Fence, us(d.LeaseUntil),
-			us(d.NextAttemptAt), d.Warned, d.Bounced, us(d.CreatedAt), us(d.UpdatedAt), d.LastCode, d.LastText)
+			us(d.NextAttemptAt), d.Warned, d.Bounced, us(d.CreatedAt), us(d.UpdatedAt), d.LastCode, d.LastText,
+			us(d.RetriedAt))
 		if err != nil {
 			return err
 		}
@@ -156,10 +157,10 @@ func (tx *Tx) addAttempt(ctx context.Context, id string, a Attempt) error {
 // writeDelivery writes what changes in the life of a delivery.
 func (tx *Tx) writeDelivery(ctx context.Context, d Delivery) error {
 	_, err := tx.exec(ctx, `UPDATE deliveries SET state = $2, reason = $3, attempts = $4, lease_until = $5,
-		next_attempt_at = $6, warned = $7, bounced = $8, updated_at = $9, last_code = $10, last_text = $11
-		WHERE id = $1`,
+		next_attempt_at = $6, warned = $7, bounced = $8, updated_at = $9, last_code = $10, last_text = $11,
+		retried_at = $12 WHERE id = $1`,
 		d.ID, string(d.State), d.Reason, d.Attempts, us(d.LeaseUntil), us(d.NextAttemptAt), d.Warned, d.Bounced,
-		us(d.UpdatedAt), d.LastCode, d.LastText)
+		us(d.UpdatedAt), d.LastCode, d.LastText, us(d.RetriedAt))
 	return err
 }
 
@@ -184,13 +185,13 @@ func (tx *Tx) ChangeDelivery(ctx context.Context, id, action string, now time.Ti
 	switch action {
 	case ActionRetry:
 		allowed = from.Waiting() || from == Failure
-		d.State, d.Reason, d.Bounced, d.NextAttemptAt = Queued, "", false, now
+		d.State, d.Reason, d.Bounced, d.NextAttemptAt, d.RetriedAt = Queued, "", false, now, now
 	case ActionHold:
 		allowed = from.Waiting()
 		d.State, d.Reason = Held, "by hand"
 	case ActionRelease:
 		allowed = from == Held
-		d.State, d.Reason, d.NextAttemptAt = Queued, "", now
+		d.State, d.Reason, d.NextAttemptAt, d.RetriedAt = Queued, "", now, now
 	case ActionCancel:
 		allowed = from.Waiting() || from == Held
 		d.State, d.Reason = Cancelled, "by hand"
@@ -225,6 +226,18 @@ func (tx *Tx) BounceDelivery(ctx context.Context, id string, code int, enhanced,
 		}
 	}
 	return d, tx.writeDelivery(ctx, d)
+}
+
+// ExplainWait makes queued deliveries that say nothing deferred, with a reason
+// why they wait. It is no attempt, and the others of ids stay as they are.
+func (tx *Tx) ExplainWait(ctx context.Context, reason string, now time.Time, ids ...string) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	_, err := tx.exec(ctx, `UPDATE deliveries SET state = 'deferred', reason = $2, updated_at = $3
+		WHERE `+tx.db.dialect.In("id", "$1")+` AND state = 'queued' AND reason = ''`,
+		tx.db.dialect.Strings(ids), reason, us(now))
+	return err
 }
 
 // WarnDelivery notes that the ticket was told that a delivery takes long.

@@ -7,7 +7,7 @@ import (
 
 const deliveryColumns = `id, mail_id, kind, activity_id, ticket, account_id, recipient, recipient_key, domain,
 	return_path, message_id, state, reason, attempts, fence, lease_until, next_attempt_at, warned, bounced,
-	created_at, updated_at, last_code, last_text`
+	created_at, updated_at, last_code, last_text, retried_at`
 
 // waitingStates is the condition that a delivery has an entry in the queue,
 // word for word as the index has it.
@@ -21,7 +21,7 @@ func scanDelivery(r Rows, d *Delivery) error {
 	return r.Scan(&d.ID, &d.MailID, (*string)(&d.Kind), &d.ActivityID, &d.Ticket, &d.AccountID, &d.Recipient,
 		&d.RecipientKey, &d.Domain, &d.ReturnPath, &d.MessageID, (*string)(&d.State), &d.Reason, &d.Attempts, &d.Fence,
 		at(&d.LeaseUntil), at(&d.NextAttemptAt), &d.Warned, &d.Bounced, at(&d.CreatedAt), at(&d.UpdatedAt),
-		&d.LastCode, &d.LastText)
+		&d.LastCode, &d.LastText, at(&d.RetriedAt))
 }
 
 func scanMail(r Rows, m *Mail) error {
@@ -176,6 +176,14 @@ func (tx *Tx) DueDeliveries(ctx context.Context, after string, limit int) (rows 
 		next = rows[limit-1].DeliveryID
 	}
 	return rows, next, err
+}
+
+// QueuedSince gives deliveries that became queued at since or later and still
+// are, in that order: new ones, and what somebody retried or released. The next
+// page begins behind the last row's UpdatedAt and ID; "" is the beginning.
+func (tx *Tx) QueuedSince(ctx context.Context, since time.Time, after string, limit int) ([]Delivery, error) {
+	return list(ctx, tx, scanDelivery, `SELECT `+deliveryColumns+` FROM deliveries
+		WHERE state = 'queued' AND (updated_at, id) > ($1, $2) ORDER BY updated_at, id LIMIT $3`, us(since), after, limit)
 }
 
 // Due is the delivery's entry in the queue.

@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -182,13 +183,19 @@ func TestChangingDeliveries(t *testing.T) {
 		}
 	}
 	act("hold", 200, "held")
+	if !slices.Equal(f.removed, []string{id}) {
+		t.Errorf("removed: %v", f.removed)
+	}
 	act("retry", 409, "")
 	act("release", 200, "queued")
-	if len(f.queued) != 1 || f.queued[0].DeliveryID != id {
+	if len(f.queued) != 1 || f.queued[0].DeliveryID != id || f.queued[0].Priority != 2 {
 		t.Errorf("queued: %v", f.queued)
 	}
 	act("release", 409, "")
 	act("cancel", 200, "cancelled")
+	if !slices.Equal(f.removed, []string{id, id}) {
+		t.Errorf("removed: %v", f.removed)
+	}
 	act("cancel", 409, "")
 	f.do("standard", "POST", path+"/explode", nil).is(404)
 	if r := f.do("standard", "GET", path, nil).is(200); r.text("state") != "cancelled" {

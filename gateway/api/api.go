@@ -38,6 +38,9 @@ type Options struct {
 	// Queued is told which deliveries are to be in the queue after a retry or
 	// a release. It must return soon and may be nil.
 	Queued func(ctx context.Context, due []store.Due)
+	// Removed is told which deliveries are to leave the queue after a hold or a
+	// cancel. It must return soon and may be nil.
+	Removed func(ctx context.Context, ids ...string)
 	// NewKey makes a DKIM key of its domain, selector and algorithm, its
 	// private half sealed. Nil: making keys answers 503.
 	NewKey func(domain, selector, algorithm string) (store.DKIMKey, error)

@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"net/http"
-	"strings"
 
 	"ticketgate/store"
 )
@@ -92,7 +91,8 @@ func withAttempts(ctx context.Context, tx *store.Tx, d store.Delivery) (delivery
 }
 
 // changeDelivery makes the handler of one action. What waits afterwards is put
-// into the queue at once; should that fail, the reconciler does it.
+// into the queue at once, and what does not is taken out; should that fail, the
+// reconciler does the one, and the ledger refuses the other.
 func (a *api) changeDelivery(action string) func(context.Context, *call, *OnThing) (*answer[deliveryShape], error) {
 	return func(ctx context.Context, _ *call, in *OnThing) (*answer[deliveryShape], error) {
 		var changed store.Delivery
@@ -106,16 +106,12 @@ func (a *api) changeDelivery(action string) func(context.Context, *call, *OnThin
 		if err != nil {
 			return nil, err
 		}
-		if a.Queued != nil && changed.State.Waiting() {
-			a.Queued(ctx, []store.Due{dueOf(changed)})
+		switch waits := changed.State.Waiting(); {
+		case waits && a.Queued != nil:
+			a.Queued(ctx, []store.Due{changed.Due()})
+		case !waits && a.Removed != nil:
+			a.Removed(ctx, changed.ID)
 		}
 		return &answer[deliveryShape]{Body: s}, nil
-	}
-}
-
-func dueOf(d store.Delivery) store.Due {
-	return store.Due{
-		DeliveryID: d.ID, Ticket: d.Ticket, AccountID: d.AccountID, Domain: strings.ToLower(d.Domain),
-		Attempt: d.Attempts, DueAt: d.NextAttemptAt,
 	}
 }

@@ -42,6 +42,7 @@ type fixture struct {
 	mu       sync.Mutex
 	now      time.Time
 	queued   []store.Due
+	removed  []string
 }
 
 type lockedBuffer struct {
@@ -172,6 +173,11 @@ func (f *fixture) serve(change func(*api.Options)) {
 			f.mu.Lock()
 			defer f.mu.Unlock()
 			f.queued = append(f.queued, due...)
+		},
+		Removed: func(_ context.Context, ids ...string) {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			f.removed = append(f.removed, ids...)
 		},
 		NewKey: func(domain, selector, algorithm string) (store.DKIMKey, error) {
 			return store.DKIMKey{

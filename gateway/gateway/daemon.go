@@ -329,7 +329,7 @@ func (d *Daemon) stopWeb(ctx context.Context) error {
 func (d *Daemon) newAPI(in *intake, s *sending) (http.Handler, error) {
 	explainer := &Explainer{intake: in}
 	return api.New(api.Options{
-		DB: d.core.DB, Desk: d.core.Threading, Queued: s.service.Queued,
+		DB: d.core.DB, Desk: d.core.Threading, Queued: s.service.Queued, Removed: s.service.Removed,
 		Explain: func(ctx context.Context, raw []byte, to, from string) (any, error) {
 			return explainer.Explain(ctx, raw, to, from)
 		},

@@ -93,14 +93,19 @@ func (l *Ledger) Summary(ctx context.Context, rows []store.Delivery) string {
 	return fmt.Sprintf("%s: %d in Redis, %d in the ledger only", text, queued, len(ids)-queued)
 }
 
-// Change does one of store's Action words to a delivery. A daemon takes it up
+// Change does one of store's Action words to a delivery. A queue that commands
+// can reach knows it at once; else, or should that fail, a daemon takes it up
 // within about a second.
 func (l *Ledger) Change(ctx context.Context, id, action string, now time.Time) (d store.Delivery, err error) {
 	err = l.core.DB.Update(ctx, func(ctx context.Context, tx *store.Tx) error {
 		d, err = tx.ChangeDelivery(ctx, id, action, now)
 		return err
 	})
-	if err == nil && l.queue != nil && !d.State.Waiting() {
+	switch {
+	case err != nil || l.queue == nil:
+	case d.State.Waiting():
+		_ = l.queue.Put(ctx, d.Due()) // what does not get there, the daemon finds in the ledger
+	default:
 		_ = l.queue.Remove(ctx, id) // a claim of what stays would be refused by the ledger
 	}
 	return d, err

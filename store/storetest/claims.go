@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -120,4 +121,45 @@ func testLateSent(t *testing.T, db *store.DB) {
 	if d, ok := finish(t, db, "xd3", 1, sent); ok {
 		t.Errorf("too late: %+v", d)
 	}
+}
+
+// testWaiting: what became queued since a time, and what says why it waits.
+func testWaiting(t *testing.T, open Open) {
+	db := one(t, open)
+	addMail(t, db, "x", store.MailAnswer, 0, "a@a.example", "b@a.example", "c@a.example", "d@a.example")
+	claim(t, db, "xd0", noon(1), noon(6))
+	update(t, db, func(ctx context.Context, tx *store.Tx) error {
+		_, err := tx.ChangeDelivery(ctx, "xd1", store.ActionRetry, noon(3))
+		return err
+	})
+	since := func(from time.Time, after string) (ids string, last store.Delivery) {
+		view(t, db, func(ctx context.Context, tx *store.Tx) error {
+			rows, err := tx.QueuedSince(ctx, from, after, 2)
+			for _, d := range rows {
+				ids, last = ids+d.ID+" ", d
+			}
+			return err
+		})
+		return ids, last
+	}
+	first, last := since(noon(0), "")
+	rest, _ := since(last.UpdatedAt, last.ID)
+	recent, _ := since(noon(1), "")
+	if first != "xd2 xd3 " || rest != "xd1 " || recent != "xd1 " {
+		t.Errorf("queued since: %q, then %q; recently %q", first, rest, recent)
+	}
+	for _, reason := range []string{"smarthost unreachable", "another"} {
+		update(t, db, func(ctx context.Context, tx *store.Tx) error {
+			return errors.Join(tx.ExplainWait(ctx, reason, noon(4)), tx.ExplainWait(ctx, reason, noon(4), "xd0", "xd2", "none"))
+		})
+	}
+	view(t, db, func(ctx context.Context, tx *store.Tx) error {
+		for id, want := range map[string]store.DeliveryState{"xd0": store.Sending, "xd1": store.Queued, "xd2": store.Deferred, "xd3": store.Queued} {
+			d, err := tx.Delivery(ctx, id)
+			if err != nil || d.State != want || (want == store.Deferred) != (d.Reason == "smarthost unreachable") || d.Attempts != 0 {
+				t.Errorf("%+v, %v", d, err)
+			}
+		}
+		return nil
+	})
 }

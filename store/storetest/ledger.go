@@ -137,8 +137,9 @@ func testChanges(t *testing.T, open Open) {
 			})
 			err := db.Update(t.Context(), func(ctx context.Context, tx *store.Tx) error {
 				got, err := tx.ChangeDelivery(ctx, d[0].ID, action, noon(5))
-				if err == nil && got.State == store.Queued && !got.NextAttemptAt.Equal(noon(5)) {
-					t.Errorf("%s of %s: due at %v", action, state, got.NextAttemptAt)
+				asked := err == nil && got.State == store.Queued
+				if asked && !got.NextAttemptAt.Equal(noon(5)) || err == nil && asked != got.RetriedAt.Equal(noon(5)) {
+					t.Errorf("%s of %s: due at %v, retried at %v", action, state, got.NextAttemptAt, got.RetriedAt)
 				}
 				return err
 			})

@@ -46,6 +46,7 @@ func Run(t *testing.T, open Open) {
 		{"Quarantine", testQuarantine},
 		{"Ledger", testLedger},
 		{"LedgerClaims", testClaims},
+		{"LedgerWaiting", testWaiting},
 		{"LedgerChanges", testChanges},
 		{"LedgerBounces", testBounces},
 		{"LedgerLists", testLedgerLists},

@@ -270,12 +270,14 @@ CREATE TABLE deliveries (
     created_at      BIGINT NOT NULL,
     updated_at      BIGINT NOT NULL,
     last_code       BIGINT NOT NULL,
-    last_text       TEXT NOT NULL
+    last_text       TEXT NOT NULL,
+    retried_at      BIGINT NOT NULL
 ) WITH (fillfactor = 70);
 CREATE INDEX deliveries_activity ON deliveries (activity_id);
 CREATE INDEX deliveries_ticket ON deliveries (ticket, id);
 CREATE INDEX deliveries_waiting ON deliveries (id) WHERE state IN ('queued', 'deferred', 'unknown');
 CREATE INDEX deliveries_state ON deliveries (state, id) WHERE state NOT IN ('sent', 'cancelled');
+CREATE INDEX deliveries_queued ON deliveries (updated_at, id) WHERE state = 'queued';
 CREATE INDEX deliveries_automatic ON deliveries (recipient_key, created_at) WHERE kind <> 'answer';
 CREATE INDEX deliveries_created ON deliveries (created_at) WHERE kind <> 'answer';
 
