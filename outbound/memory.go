@@ -70,8 +70,8 @@ func (q *memoryQueue) Take(_ context.Context, worker string, span time.Duration)
 	defer q.mu.Unlock()
 	now := q.now()
 	q.endLeases(now)
-	item := q.firstFree()
-	if item == nil || item.DueAt.After(now) {
+	item := q.best(now)
+	if item == nil {
 		return store.Due{}, false, nil
 	}
 	q.drop(item)
@@ -91,6 +91,27 @@ func (q *memoryQueue) endLeases(now time.Time) {
 			q.put(l.entry)
 		}
 	}
+}
+
+// best gives the entry to take, or nil.
+func (q *memoryQueue) best(now time.Time) (best *dueItem) {
+	var aside []*dueItem
+	for len(q.waiting) > 0 && len(aside) < takeAmong && !q.waiting[0].DueAt.After(now) {
+		item := heap.Pop(&q.waiting).(*dueItem)
+		aside = append(aside, item)
+		if _, leased := q.leases[item.DeliveryID]; !leased && (best == nil || item.Priority > best.Priority) {
+			best = item
+		}
+	}
+	for _, item := range aside {
+		heap.Push(&q.waiting, item)
+	}
+	if best == nil && len(aside) == takeAmong { // all of them are leased
+		if best = q.firstFree(); best != nil && best.DueAt.After(now) {
+			best = nil
+		}
+	}
+	return best
 }
 
 // firstFree gives the earliest entry that is not leased as well, or nil. There

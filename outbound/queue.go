@@ -26,8 +26,10 @@ type Queue interface {
 	// be taken when the lease has ended. Whoever waits is woken.
 	Put(ctx context.Context, entries ...store.Due) error
 	// Take removes the entry that has been due for longest and leases it to
-	// worker. It returns false when none is due. An entry whose lease ends
-	// before Done is due again at once.
+	// worker; of the first takeAmong the one with the highest Priority, so that
+	// an answer need not wait for the notifications of the same moment. It
+	// returns false when none is due. An entry whose lease ends before Done is
+	// due again at once.
 	Take(ctx context.Context, worker string, lease time.Duration) (store.Due, bool, error)
 	// Extend renews worker's lease from now. A lease that got lost is made
 	// again; it returns false when the delivery is leased to somebody else.
@@ -55,6 +57,10 @@ type Queue interface {
 	// outside the process.
 	Close() error
 }
+
+// takeAmong is how many of the entries that have been due for longest compete by
+// priority. Further behind time alone counts, so that nothing waits for ever.
+const takeAmong = 32
 
 // OpenQueue opens the queue that url names:
 //

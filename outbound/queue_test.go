@@ -59,6 +59,7 @@ type queueCase struct {
 func testQueue(t *testing.T, open func(*testing.T) Queue) {
 	for _, c := range []queueCase{
 		{"earliest first, and nothing before its time", queueOrder},
+		{"an answer before the notifications of the same time", queuePriority},
 		{"an entry keeps what it says", queueFields},
 		{"a second put moves, and never doubles", queuePutAgain},
 		{"a lease hides, Done ends it", queueLease},
@@ -115,6 +116,45 @@ func queueOrder(t *testing.T, q Queue) {
 		}
 	}
 	expectLen(t, q, 1, 2)
+}
+
+func queuePriority(t *testing.T, q Queue) {
+	entry := func(id string, priority int, span time.Duration) store.Due {
+		d := dueIn(id, span)
+		d.Priority = priority
+		return d
+	}
+	put(t, q, entry("note", 0, -3*time.Second), entry("answer", 2, -2*time.Second), entry("ack", 1, -time.Second),
+		entry("second answer", 2, -time.Second), entry("future answer", 2, time.Hour))
+	for _, want := range []string{"answer", "second answer", "ack", "note", ""} {
+		if got := take(t, q, "w", time.Minute); got != want {
+			t.Errorf("took %q, want %q", got, want)
+		}
+	}
+	// What is leased as well competes for nothing, and nothing waits for ever.
+	put(t, q, entry("answer", 2, -time.Hour), entry("old note", 0, -time.Minute))
+	for i := range takeAmong {
+		put(t, q, entry(fmt.Sprint("held", i), 0, -2*time.Hour))
+	}
+	for range takeAmong + 1 {
+		take(t, q, "w", time.Minute)
+	}
+	for i := range takeAmong {
+		put(t, q, entry(fmt.Sprint("held", i), 2, -2*time.Hour))
+	}
+	put(t, q, entry("later answer", 2, -time.Second))
+	for _, want := range []string{"later answer", ""} {
+		if got := take(t, q, "w", time.Minute); got != want {
+			t.Errorf("behind those that are leased: took %q, want %q", got, want)
+		}
+	}
+	for i := range 2 * takeAmong {
+		put(t, q, entry(fmt.Sprintf("n%03d", i), 0, -time.Minute))
+	}
+	put(t, q, entry("late answer", 2, -time.Second))
+	if got := take(t, q, "w", time.Minute); got != "n000" {
+		t.Errorf("took %q before those that have waited long", got)
+	}
 }
 
 func queueFields(t *testing.T, q Queue) {

@@ -141,7 +141,7 @@ func (q *redisQueue) Put(ctx context.Context, entries ...store.Due) error {
 func (q *redisQueue) Take(ctx context.Context, worker string, lease time.Duration) (store.Due, bool, error) {
 	found, err := q.take.Run(ctx, q.client,
 		[]string{q.keys.waiting, q.keys.entries, q.keys.leases, q.keys.workers},
-		time.Now().UnixMilli(), lease.Milliseconds(), worker).StringSlice()
+		time.Now().UnixMilli(), lease.Milliseconds(), worker, takeAmong).StringSlice()
 	switch {
 	case errors.Is(err, redis.Nil):
 		return store.Due{}, false, nil

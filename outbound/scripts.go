@@ -23,9 +23,10 @@ local function clock()
 end
 `
 
-// luaTake pops the earliest due entry: ARGV is now, the lease in milliseconds,
-// the worker. What was leased for too long is put back first. An entry that is
-// leased as well is passed over: its lease ends first.
+// luaTake pops a due entry: ARGV is now, the lease in milliseconds, the worker,
+// and how many of the earliest compete by priority. What was leased for too long
+// is put back first. An entry that is leased as well is passed over: its lease
+// ends first.
 const luaTake = luaClock + `
 local waiting, entries, leases, workers = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local now, clk = ARGV[1], clock()
@@ -36,19 +37,27 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', leases, '-inf', clk, 'LIMIT', 0,
     redis.call('ZADD', waiting, 'NX', now, id)
   end
 end
-local from = 0
+local from, among = 0, tonumber(ARGV[4])
 while true do
-  local due = redis.call('ZRANGEBYSCORE', waiting, '-inf', now, 'LIMIT', from, 20)
-  for _, id in ipairs(due) do
-    if not redis.call('ZSCORE', leases, id) then
-      redis.call('ZREM', waiting, id)
-      redis.call('ZADD', leases, clk + ARGV[2], id)
-      redis.call('HSET', workers, id, ARGV[3])
-      return {id, redis.call('HGET', entries, id) or ''}
+  local due = redis.call('ZRANGEBYSCORE', waiting, '-inf', now, 'LIMIT', from, among)
+  if #due == 0 then return false end
+  local texts = redis.call('HMGET', entries, unpack(due))
+  local best, rank, text
+  for i, id in ipairs(due) do
+    local t = texts[i] or ''
+    local p = tonumber(string.match(t, '"priority":(%d+)') or '0')
+    if (not best or p > rank) and not redis.call('ZSCORE', leases, id) then
+      best, rank, text = id, p, t
     end
   end
-  if #due < 20 then return false end
-  from = from + 20
+  if best then
+    redis.call('ZREM', waiting, best)
+    redis.call('ZADD', leases, clk + ARGV[2], best)
+    redis.call('HSET', workers, best, ARGV[3])
+    return {best, text}
+  end
+  if #due < among then return false end
+  from = from + among
 end
 `
 
