@@ -2,7 +2,9 @@ package outbound
 
 import (
 	"context"
+	"errors"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -47,6 +49,52 @@ func TestStartStop(t *testing.T) {
 		if err := s.Stop(t.Context()); err != nil {
 			t.Errorf("Stop: %v", err)
 		}
+	}
+}
+
+// deafQueue is one whose server takes the question and does not answer.
+type deafQueue struct {
+	Queue
+	asked chan struct{}
+	once  sync.Once
+	end   chan struct{}
+}
+
+func (q *deafQueue) Take(context.Context, string, time.Duration) (store.Due, bool, error) {
+	q.once.Do(func() { close(q.asked) })
+	<-q.end
+	return store.Due{}, false, errors.New("the end")
+}
+
+// TestStopInTime: who does not answer does not keep the process.
+func TestStopInTime(t *testing.T) {
+	r := embeddedRig(t)
+	deaf := &deafQueue{Queue: r.queue, asked: make(chan struct{}), end: make(chan struct{})}
+	opt := r.options()
+	opt.Queue, opt.stopLimit = deaf, 50*time.Millisecond
+	s, err := New(opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	<-deaf.asked
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	stopped := make(chan error, 1)
+	go func() { stopped <- s.Stop(ctx) }()
+	select {
+	case err := <-stopped:
+		if !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Stop: %v", err)
+		}
+	case <-time.After(patience):
+		t.Error("Stop waits for the queue")
+	}
+	close(deaf.end)
+	if err := s.Stop(t.Context()); err != nil {
+		t.Errorf("the second Stop: %v", err)
 	}
 }
 

@@ -68,6 +68,7 @@ func TestReplies(t *testing.T) {
 		{testbed.Rule{At: testbed.AtRcpt, Reply: "452 4.5.3 too many"}, store.Deferred, 452},
 		{testbed.Rule{At: testbed.AtDot, Reply: "552 5.3.4 too large"}, store.Failure, 552},
 		{testbed.Rule{At: testbed.AtMail, Reply: "530 5.7.0 log in first"}, store.Deferred, 530},
+		{testbed.Rule{At: testbed.AtMail, Reply: "535 5.7.8 not this one"}, store.Deferred, 535},
 		{testbed.Rule{At: testbed.AtMail, Reply: "421 4.3.2 closing"}, store.Deferred, 421},
 		{testbed.Rule{At: testbed.AtMail, Drop: true}, store.Deferred, 0},
 		{testbed.Rule{At: testbed.AtData, Drop: true}, store.Deferred, 0},
@@ -84,6 +85,29 @@ func TestReplies(t *testing.T) {
 				t.Errorf("%+v", d)
 			}
 		})
+	}
+}
+
+// TestRefusedLikeALogIn: a recipient's own policy that answers with a code of
+// the log-in fails that delivery, and holds up no other.
+func TestRefusedLikeALogIn(t *testing.T) {
+	for _, stage := range []testbed.Stage{testbed.AtRcpt, testbed.AtData, testbed.AtDot} {
+		for _, code := range []string{"530", "534", "535", "538"} {
+			t.Run(string(stage)+code, func(t *testing.T) {
+				r := embeddedRig(t)
+				r.sink.Script(testbed.Rule{At: stage, Times: 1, Reply: code + " 5.7.1 senders must be authenticated"})
+				s := r.start(func(o *Options) { o.Workers, o.RouteRetry, o.RouteMax = 1, time.Hour, time.Hour })
+				rows := r.mails(1)
+				s.Queued(t.Context(), dues(rows))
+				r.settled(store.Failure, rows...)
+				if !s.Status(t.Context()).SmarthostOK {
+					t.Error("the next hop is held for broken")
+				}
+				more := r.mail(nil, "next@example.net")
+				s.Queued(t.Context(), dues(more))
+				r.settled(store.Sent, more...)
+			})
+		}
 	}
 }
 

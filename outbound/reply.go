@@ -60,8 +60,8 @@ func oneLine(s string) string {
 // came at (RFC 5321, 4.2.1 and 4.5.3.1.10).
 func (r reply) refused(stage string) class {
 	switch {
-	case r.code == 530 || r.code == 534 || r.code == 535 || r.code == 538:
-		return classConfig // it wants a log-in, or another one: RFC 4954, 6
+	case stage == "MAIL" && (r.code == 530 || r.code == 534 || r.code == 535 || r.code == 538):
+		return classConfig // it wants a log-in, or another one: RFC 4954, 6; later on it means this recipient
 	case r.code == 552 && stage == "RCPT":
 		return classDeferred // older servers say so for too many recipients
 	case r.code >= 500 && r.code <= 599:

@@ -61,7 +61,8 @@ type Options struct {
 	RouteRetry time.Duration // before the first probe of a smarthost that is down, doubling; 1 s
 	RouteMax   time.Duration // between two probes at most; 30 s
 
-	smtp smtpLimits // tests shorten them
+	smtp      smtpLimits    // tests shorten them
+	stopLimit time.Duration // what is broken off may take to end: time for a last try to write an outcome
 }
 
 func (o *Options) fill() error {
@@ -87,6 +88,7 @@ func (o *Options) fill() error {
 		{&o.MaxAge, 72 * time.Hour}, {&o.RetryBase, time.Minute}, {&o.RetryMax, 4 * time.Hour},
 		{&o.LateAfter, 4 * time.Hour}, {&o.Lease, 30 * time.Second}, {&o.Grace, 5 * time.Second}, {&o.Reconcile, 30 * time.Second},
 		{&o.Poll, time.Second}, {&o.RouteRetry, time.Second}, {&o.RouteMax, 30 * time.Second},
+		{&o.stopLimit, writeLimit},
 	} {
 		if *d.value <= 0 {
 			*d.value = d.fallback
@@ -159,18 +161,19 @@ func (s *Service) Start(ctx context.Context) error {
 
 // Stop takes no new work and waits for what is being sent. When ctx ends first
 // that is broken off: what had its final dot sent is unknown then, the rest is
-// deferred. All goroutines have ended when it returns; the error is ctx's. It
-// may be called again.
+// deferred. All goroutines have ended when it returns, but for those that a
+// store or a queue which does not answer keeps for more than 10 s longer; the
+// error is ctx's. It may be called again.
 func (s *Service) Stop(ctx context.Context) error {
 	if s.stopTaking == nil {
 		return nil
 	}
 	s.stopTaking()
-	s.loops.Wait()
 	done := make(chan struct{})
 	go func() {
+		defer close(done)
+		s.loops.Wait() // before sending: dispatch adds to that
 		s.sending.Wait()
-		close(done)
 	}()
 	var err error
 	select {
@@ -178,7 +181,11 @@ func (s *Service) Stop(ctx context.Context) error {
 	case <-ctx.Done():
 		err = ctx.Err()
 		s.abort()
-		<-done
+		select {
+		case <-done:
+		case <-time.After(s.opt.stopLimit):
+			s.opt.Log.Error("stopped without waiting for a store or a queue that does not answer")
+		}
 	}
 	s.abort()
 	s.transport.close()
