@@ -7,8 +7,10 @@ import (
 	"ticketgate/store"
 )
 
-// pollPage is how much of the ledger one look reads at a time.
-const pollPage = 200
+const (
+	pollPage = 200             // how much of the ledger is read at a time
+	pollLate = 5 * time.Second // how late a change may be committed after the time it carries
+)
 
 // pollLoop looks for deliveries that another process, such as a command at the
 // shell, made or changed: a queue inside this process hears of them only here.
@@ -16,8 +18,7 @@ func (s *Service) pollLoop(ctx context.Context) {
 	since, known := s.opt.Now(), map[string]time.Time{}
 	for waitFor(ctx, nil, s.opt.Poll) == nil {
 		begun := s.opt.Now()
-		// What commits late, or by a clock that is behind, carries an older time.
-		found, err := s.poll(ctx, since.Add(-2*s.opt.Poll-s.opt.Grace), known)
+		found, err := s.poll(ctx, since.Add(-pollLate-s.opt.Grace), known)
 		if err == nil {
 			since, known = begun, found
 		}

@@ -37,7 +37,7 @@ func TestRetryBehindMany(t *testing.T) {
 	for i := range many {
 		rows = append(rows, store.Delivery{
 			ID: store.NewID(), Kind: store.MailAnswer, Recipient: fmt.Sprintf("x%d@example.net", i), State: store.Queued,
-			NextAttemptAt: time.Now().Add(time.Hour), CreatedAt: time.Now(), UpdatedAt: old[0].UpdatedAt.Add(time.Second),
+			NextAttemptAt: time.Now().Add(time.Hour), CreatedAt: time.Now(), UpdatedAt: old[0].UpdatedAt.Add(time.Minute),
 		})
 	}
 	r.update(func(ctx context.Context, tx *store.Tx) error {
