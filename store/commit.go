@@ -246,7 +246,7 @@ func (db *DB) commitAlone(j *job) (began bool, err error) {
 		if err != nil {
 			return false, db.wrap("begin", err)
 		}
-		again, err := db.runAlone(session, j)
+		again, err := db.runAlone(session, j, try == 0)
 		if session.End(); !again {
 			return true, err
 		}
@@ -265,11 +265,12 @@ func (db *DB) pause() {
 }
 
 // runAlone runs a job and commits. again tells that nothing was committed, and
-// that the same may succeed.
-func (db *DB) runAlone(session Session, j *job) (again bool, err error) {
+// that the same may succeed. Work whose connection is lost is tried once more
+// only: it may be what kills it.
+func (db *DB) runAlone(session Session, j *job, first bool) (again bool, err error) {
 	tx := &Tx{db: db, session: session, shared: new(shared), write: true}
 	if err := tx.run(j); err != nil {
-		return tx.fault.Again || tx.fault.Lost, err
+		return tx.fault.Again || tx.fault.Lost && first, err
 	}
 	j.after = tx.after
 	if err = tx.runLate(session); err == nil {

@@ -26,6 +26,7 @@ const (
 	maxIndexed = 256 << 10
 	maxWord    = 64
 	maxPhrases = 16
+	maxPhrase  = 64 // words
 )
 
 // Index makes an activity found by its words, from the commit on. Doing it
@@ -157,8 +158,8 @@ func searchPhrases(query string) []string {
 			terms = []string{part}
 		}
 		for _, term := range terms {
-			if words := plainWords(term); words != "" && len(phrases) < maxPhrases {
-				phrases = append(phrases, words)
+			if words := strings.Fields(plainWords(term)); len(words) > 0 && len(phrases) < maxPhrases {
+				phrases = append(phrases, strings.Join(words[:min(len(words), maxPhrase)], " "))
 			}
 		}
 	}

@@ -24,19 +24,31 @@ func document(words string) any {
 		if word == "" {
 			continue
 		}
-		positions := at[word]
-		if n++; n <= maxPosition && len(positions) < maxPositions {
-			positions = append(positions, pgtype.TSVectorPosition{Position: uint16(n)}) //nolint:gosec // bounded
+		// Behind the last position it begins anew: neighbours stay neighbours, so
+		// that an address at the end of a long mail is found. That two words a
+		// lap apart look like neighbours is rare, and harmless.
+		position := uint16(n%maxPosition + 1) //nolint:gosec // bounded
+		n++
+		if len(at[word]) < maxPositions {
+			at[word] = append(at[word], pgtype.TSVectorPosition{Position: position})
 		}
-		at[word] = positions
 	}
 	v := pgtype.TSVector{Valid: true, Lexemes: make([]pgtype.TSVectorLexeme, 0, len(at))}
 	for word, positions := range at {
+		if n > maxPosition {
+			positions = inOrder(positions)
+		}
 		v.Lexemes = append(v.Lexemes, pgtype.TSVectorLexeme{Word: word, Positions: positions})
 	}
 	// The server would have to sort them.
 	slices.SortFunc(v.Lexemes, func(a, b pgtype.TSVectorLexeme) int { return strings.Compare(a.Word, b.Word) })
 	return v
+}
+
+// inOrder sorts positions, each once, as the server demands.
+func inOrder(positions []pgtype.TSVectorPosition) []pgtype.TSVectorPosition {
+	slices.SortFunc(positions, func(a, b pgtype.TSVectorPosition) int { return int(a.Position) - int(b.Position) })
+	return slices.CompactFunc(positions, func(a, b pgtype.TSVectorPosition) bool { return a.Position == b.Position })
 }
 
 // phrases makes a tsquery. The words are letters and digits, so quotes are all

@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"slices"
+	"strings"
 	"testing"
 
 	"ticketgate/store"
@@ -173,6 +174,12 @@ func testSearch(t *testing.T, open Open) {
 	want(t, db, store.TicketFilter{Query: "another"}, sales)
 	update(t, db, func(ctx context.Context, tx *store.Tx) error { return tx.Unindex(ctx, first.ID) })
 	want(t, db, store.TicketFilter{Query: "another"})
+
+	// the end of a long mail is found as its beginning is, and a query without
+	// end is no trouble
+	index(first.ID, store.SearchEntry{Text: strings.Repeat("so und so ", 7000) + "zuletzt ende@fern.example"})
+	want(t, db, store.TicketFilter{Query: "ende@fern.example"}, sales)
+	want(t, db, store.TicketFilter{Query: `"` + strings.Repeat("so ", 100000) + `"`})
 	// Text that no dictionary holds.
 	long := make([]byte, 2<<20)
 	for i := range long {
