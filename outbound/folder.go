@@ -34,7 +34,7 @@ func (f *folder) write(name string, raw []byte) error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(temp.Name()) // gone already when all went well
+	defer func() { _ = os.Remove(temp.Name()) }() // gone already when all went well
 	_, err = temp.Write(raw)
 	err = errors.Join(err, temp.Chmod(0o640), temp.Sync(), temp.Close())
 	if err == nil {

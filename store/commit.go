@@ -297,7 +297,7 @@ func (tx *Tx) run(j *job) error {
 		return err
 	}
 	if tx.broken == nil {
-		tx.note(tx.session.Flush(j.ctx))
+		_ = tx.note(tx.session.Flush(j.ctx)) // kept in broken
 	}
 	return tx.broken
 }

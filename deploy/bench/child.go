@@ -31,7 +31,7 @@ const (
 // startChild starts a program with this environment alone, its stderr going to a
 // log in the folder, and gives what it prints.
 func startChild(dir, name string, env []string, path string, args ...string) (*child, io.Reader, error) {
-	c := &child{name: name, cmd: exec.Command(path, args...), done: make(chan struct{})}
+	c := &child{name: name, cmd: exec.CommandContext(context.Background(), path, args...), done: make(chan struct{})}
 	c.cmd.Dir = dir
 	c.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir}, env...)
 	// A ^C is for us: we end our children ourselves.

@@ -163,3 +163,21 @@ func checkSent(t *testing.T, n *node, sink *testbed.Sink, target int64, answered
 		t.Errorf("%d copies too many over %d crashes with 8 workers", extra, rounds(t))
 	}
 }
+
+// D38: SIGTERM under load ends the daemon with 0, and nothing that it answered
+// 250 is lost.
+func TestD38Drain(t *testing.T) {
+	n := newNode(t)
+	n.apply(quietDesk)
+	l := &load{node: n, acked: map[string]bool{}}
+	stop := l.begin(4)
+	time.Sleep(300 * time.Millisecond) // so that mail is under way
+	code := n.stop()
+	stop()
+	if code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	n.start()
+	l.redeliver(t)
+	checkStored(t, n, l)
+}

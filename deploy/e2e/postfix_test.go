@@ -162,6 +162,9 @@ func answersLeadBack(t *testing.T, n *node, c *customer, postfix *testbed.Postfi
 			t.Errorf("an independent verifier says %+v", r)
 		}
 	}
+	if status, raw := n.try("GET", fmt.Sprintf("/tickets/%d/activities/%s/raw", number, a.ID), nil); status != 200 || !strings.Contains(string(raw), a.MessageID) {
+		t.Errorf("the raw of an answer: %d", status)
+	}
 	replyTo := field(string(mail.Data), "Reply-To")
 	before := len(n.activities(number))
 	replies := []struct{ to, mail string }{

@@ -212,15 +212,14 @@ max_message_bytes = "25 MiB"
 [http]
 public_url = "https://desk.example.org/"
 `, 0o600)
-	c, err := LoadConfig(file, []string{
+	if _, err := LoadConfig(file, []string{
 		"TICKETGATE_KEY=a,b", "TICKETGATE_LMTP_LISTEN=", "TICKETGATE_OUTBOUND_WORKERS=3",
 		"TICKETGATE_STORE_URL=postgres://desk:${env:DESK_PW}@db/desk", "TICKETGATE_LMTP_LISTN=x", "PATH=/bin",
-	})
-	if err == nil {
+	}); err == nil {
 		t.Fatal("a URL whose variable is not set was taken")
 	}
 	t.Setenv("DESK_PW", "p@ss/w:rd")
-	c, err = LoadConfig(file, []string{
+	c, err := LoadConfig(file, []string{
 		"TICKETGATE_KEY=a,b", "TICKETGATE_LMTP_LISTEN=", "TICKETGATE_OUTBOUND_WORKERS=3",
 		"TICKETGATE_STORE_URL=postgres://desk:${env:DESK_PW}@db/desk", "TICKETGATE_LMTP_LISTN=x", "PATH=/bin",
 	})

@@ -1,6 +1,7 @@
 package lmtp
 
 import (
+	"context"
 	"crypto/tls"
 	"fmt"
 	"net"
@@ -190,7 +191,7 @@ func (c *conn) startTLS(arg string) {
 		_ = c.fail(net.ErrClosed)
 		return
 	}
-	if err := secured.Handshake(); err != nil {
+	if err := secured.HandshakeContext(context.Background()); err != nil {
 		c.srv.opt.Log.Info("TLS handshake failed", "remote", c.base.RemoteAddr(), "err", err)
 		_ = c.fail(net.ErrClosed)
 		return

@@ -33,24 +33,24 @@ type memory struct {
 	busy chan struct{} // told when Deliver begins, if set
 }
 
-var secret = errors.New("password=hunter2 host=10.0.0.1")
+var errSecret = errors.New("password=hunter2 host=10.0.0.1")
 
 // atRcpt and atDot are the errors by local part.
 var atRcpt = map[string]error{
 	"unknown": &store.Error{Code: store.CodeNotFound, Reason: store.ReasonUnknownRecipient},
 	"off":     &store.Error{Code: store.CodeConflict, Reason: store.ReasonAccountOff},
 	"nodesk":  &store.Error{Code: store.CodeConflict, Reason: store.ReasonNoAccount},
-	"rcptbug": secret,
+	"rcptbug": errSecret,
 	"norelay": &store.Error{Code: store.CodeNotFound, Reason: store.ReasonUnknownDomain},
 }
 
 var atDot = map[string]error{
-	"down":     &store.Error{Code: store.CodeUnavailable, Err: secret},
+	"down":     &store.Error{Code: store.CodeUnavailable, Err: errSecret},
 	"full":     &store.Error{Code: store.CodeUnavailable, Reason: store.ReasonDiskFull},
 	"large":    store.Errorf(store.CodeTooLarge, "too large"),
 	"dkim":     &store.Error{Code: store.CodeRejected, Reason: store.ReasonDKIMRequired},
 	"dns":      &store.Error{Code: store.CodeUnavailable, Reason: store.ReasonDKIMUnknown},
-	"bug":      secret,
+	"bug":      errSecret,
 	"data":     store.Errorf(store.CodeData, "refused"),
 	"rejected": store.Errorf(store.CodeRejected, "policy"),
 }

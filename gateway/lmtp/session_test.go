@@ -28,7 +28,7 @@ import (
 // TestReplyTable is the one place where errors become replies.
 func TestReplyTable(t *testing.T) {
 	wrapped := func(code store.Code, reason string) error {
-		return fmt.Errorf("commit: %w", &store.Error{Code: code, Reason: reason, Err: secret})
+		return fmt.Errorf("commit: %w", &store.Error{Code: code, Reason: reason, Err: errSecret})
 	}
 	for _, row := range []struct {
 		err   error
@@ -260,7 +260,7 @@ func TestReplyText(t *testing.T) {
 	for err, want := range map[error]string{
 		nil: "250 2.0.0",
 		&store.Error{Code: store.CodeNotFound, Reason: store.ReasonUnknownRecipient}: "550 5.1.1 No such recipient here",
-		secret: "451 4.3.0 Temporary trouble here, try again later",
+		errSecret: "451 4.3.0 Temporary trouble here, try again later",
 	} {
 		if got := ReplyText(err); got != want {
 			t.Errorf("%v: %q, want %q", err, got, want)

@@ -122,7 +122,7 @@ func (s *signature) readForm(tags tagList) refusal {
 		return refusal{resultPolicy, "only a part of the body is signed"}
 	}
 	header, body, _ := strings.Cut(squeeze(tags.get("c")), "/")
-	okHeader, okBody := true, true
+	var okHeader, okBody bool
 	s.relaxedHeader, okHeader = isRelaxed(header)
 	s.relaxedBody, okBody = isRelaxed(body)
 	if !okHeader || !okBody {

@@ -54,12 +54,12 @@ func Open(ctx context.Context, url string, opt store.Options) (*store.DB, error)
 	}
 	d := &database{pool: pool, reading: make(chan struct{}, config.MaxConns-writers-1)}
 	if err := d.Ping(ctx); err != nil {
-		d.Close()
+		_ = d.Close() // the first error tells more
 		return nil, failure("open the database", err)
 	}
 	db, err := store.New(d, opt)
 	if err != nil {
-		d.Close()
+		_ = d.Close() // the first error tells more
 	}
 	return db, err
 }

@@ -46,7 +46,7 @@ func Open(ctx context.Context, path string, opt store.Options) (*store.DB, error
 	d.lock = lock
 	db, err := store.New(d, opt)
 	if err != nil {
-		d.Close()
+		_ = d.Close() // the first error tells more
 	}
 	return db, err
 }
