@@ -64,7 +64,7 @@ func (tx *Tx) drawSeq(ctx context.Context, a *Activity) error {
 }
 
 // MoveActivity puts an activity at the end of another ticket's history, with
-// its attachments. It brings UpdatedAt and the counts of that ticket up to
+// its attachments and the mail that went out by it. It brings UpdatedAt and the counts of that ticket up to
 // date; the first one's Activities stays, for it numbers what comes.
 func (tx *Tx) MoveActivity(ctx context.Context, id string, to int64, now time.Time) (Activity, error) {
 	a, err := tx.Activity(ctx, id)
@@ -83,6 +83,14 @@ func (tx *Tx) MoveActivity(ctx context.Context, id string, to int64, now time.Ti
 	a.Seq = moved.Seq
 	if err := tx.UpdateActivity(ctx, a); err != nil {
 		return a, err
+	}
+	for _, sql := range []string{
+		`UPDATE mails SET ticket = $2 WHERE id IN (SELECT mail_id FROM deliveries WHERE activity_id = $1)`,
+		`UPDATE deliveries SET ticket = $2 WHERE activity_id = $1`,
+	} {
+		if err := tx.queue(ctx, sql, id, to); err != nil {
+			return a, err
+		}
 	}
 	n, err := tx.exec(ctx, `UPDATE attachments SET ticket = $2 WHERE activity_id = $1`, id, to)
 	if err != nil {
@@ -126,6 +134,20 @@ func (tx *Tx) LastIncoming(ctx context.Context, ticket int64) (Activity, error) 
 	return first(ctx, tx, "activity", scanActivity, `SELECT `+activityColumns+` FROM activities
 		WHERE ticket = $1 AND type = 'incoming' AND sender = 'participant' AND automatic = ''
 		ORDER BY seq DESC LIMIT 1`, ticket)
+}
+
+// WorkedOn tells whether an agent did anything in a ticket: wrote, noted down,
+// or changed it.
+func (tx *Tx) WorkedOn(ctx context.Context, ticket int64) (bool, error) {
+	n, err := tx.count(ctx, `SELECT 1 FROM activities WHERE ticket = $1
+		AND (created_by <> '' OR type IN ('outgoing', 'note')) LIMIT 1`, ticket)
+	return n > 0, err
+}
+
+// NothingSaid tells whether a ticket's history holds changes alone.
+func (tx *Tx) NothingSaid(ctx context.Context, ticket int64) (bool, error) {
+	n, err := tx.count(ctx, `SELECT 1 FROM activities WHERE ticket = $1 AND type <> 'status_change' LIMIT 1`, ticket)
+	return n == 0, err
 }
 
 // ThreadID is the Message-ID of one activity of a ticket.

@@ -12,6 +12,7 @@ type Channel struct {
 	SubjectTag           string      `json:"subject_tag"`        // prepend, append, off
 	StrangerFollowup     string      `json:"stranger_followup"`  // hold, append, new
 	FollowupScope        string      `json:"followup_scope"`     // contact, company, participants
+	NewSubject           string      `json:"new_subject"`        // same, suggest; "" is same
 	RequireDKIM          string      `json:"require_dkim"`       // off, quarantine, reject
 	TagInText            bool        `json:"tag_in_text"`        // the tag is looked for in the text as well
 	ReopenDays           *int        `json:"reopen_days"`        // nil: always; 0: never; n: within n days
@@ -23,6 +24,21 @@ type Channel struct {
 	Signature            string      `json:"signature"`          // text below an answer
 	AccountID            string      `json:"account_id"`         // sends where the ticket names none
 	Statuses             []string    `json:"statuses,omitempty"` // allowed status ids; none: all
+}
+
+// The ways to take a reply whose subject is another one and holds no tag.
+const (
+	NewSubjectSame    = "same"    // it belongs to the ticket all the same
+	NewSubjectSuggest = "suggest" // a ticket of its own, which suggests the other
+)
+
+// SubjectPolicy gives NewSubject, or its default for a channel that is older
+// than the field.
+func (c Channel) SubjectPolicy() string {
+	if c.NewSubject == "" {
+		return NewSubjectSame
+	}
+	return c.NewSubject
 }
 
 // Acknowledge is a channel's automatic first answer.

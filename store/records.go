@@ -85,6 +85,9 @@ const (
 
 	LinkMergedInto = "merged_into" // this one went into the other
 	LinkMerged     = "merged"
+	LinkThread     = "same_thread" // mail of one thread, which agents had worked on in both
+	LinkSplitFrom  = "split_from"  // this one was made of a part of the other
+	LinkSplit      = "split"
 )
 
 // Address is a mailbox as a mail or an agent wrote it.
@@ -186,6 +189,7 @@ type ActivityDetail struct {
 	Changes       []Change  `json:"changes,omitempty"`
 	Comment       string    `json:"comment,omitempty"`
 	Defects       []string  `json:"defects,omitempty"`
+	Moved         []int64   `json:"moved,omitempty"`    // tickets where it lay before agents moved it, oldest first
 	Withheld      bool      `json:"withheld,omitempty"` // status and reopening wait for a DNS look-up
 	Duplicate     string    `json:"duplicate,omitempty"`
 	OriginalEvent string    `json:"event,omitempty"` // what a system activity tells of

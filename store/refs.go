@@ -20,6 +20,7 @@ const (
 	RefOwn    = "own"    // a mail of ours
 	RefTheirs = "theirs" // a mail that came in
 	RefNamed  = "named"  // named in References or In-Reply-To of one that came in
+	RefMoved  = "moved"  // of an activity that was moved to another ticket
 )
 
 // refHash is what a Message-ID is looked up by: ids may be long, an index

@@ -54,8 +54,8 @@ func (s *Service) AddActivity(ctx context.Context, agent *store.Agent, number in
 			return s.wentInto(t)
 		}
 		e := &entry{work: w, agent: agent, n: n, body: body, t: &t}
-		made, err = e.run(ctx)
-		return err
+		made = e.begin()
+		return e.file(ctx, &made)
 	})
 	return made, err
 }
@@ -91,49 +91,67 @@ type entry struct {
 	n     NewActivity
 	body  content
 	t     *store.Ticket
+	kept  bool // the activity and its files are stored already
 }
 
-func (e *entry) run(ctx context.Context) (store.Activity, error) {
+// begin makes the activity of what the agent said.
+func (e *entry) begin() store.Activity {
 	a := store.Activity{
 		ID: store.NewID(), Ticket: e.t.Number, Type: e.n.Type, Medium: e.n.Medium, CreatedBy: e.agent.ID,
 		Subject: e.n.Subject, Text: e.body.text, HTML: e.body.html, ReplyText: e.body.text, CreatedAt: e.now,
 		Author: store.Author{Kind: store.AuthorAgent, ID: e.agent.ID, Name: e.agent.Name},
 	}
 	a.Comment = message.Clean(e.n.Comment)
-	sends := e.n.Type == store.TypeOutgoing && e.n.Medium == store.MediumEmail
+	return a
+}
+
+// file writes the activity, and what goes out by it. What an agent asked for
+// wrongly is found before anything is written.
+func (e *entry) file(ctx context.Context, a *store.Activity) error {
 	if e.n.Medium == store.MediumEmail && e.t.Kind == store.KindInternal {
-		return a, store.Invalid("medium", "an internal ticket has no mail")
+		return store.Invalid("medium", "an internal ticket has no mail")
 	}
-	e.external(&a)
+	e.external(a)
 	var out *answer
-	if sends {
+	if e.n.Type == store.TypeOutgoing && e.n.Medium == store.MediumEmail {
 		var err error
-		if out, err = e.address(ctx, &a); err != nil {
-			return a, err
+		if out, err = e.address(ctx, a); err != nil {
+			return err
 		}
-	} else if err := e.recorded(ctx, &a); err != nil {
-		return a, err
+	} else if err := e.recorded(ctx, a); err != nil {
+		return err
 	}
 	before := *e.t
-	if err := e.alongside(&a); err != nil {
-		return a, err
+	if err := e.alongside(a); err != nil {
+		return err
 	}
-	if err := e.history(ctx, e.t, &a); err != nil {
-		return a, err
-	}
-	if err := e.keep(ctx, *e.t, a, e.body); err != nil {
-		return a, err
+	if err := e.write(ctx, a); err != nil {
+		return err
 	}
 	if out != nil {
-		if err := e.dispatch(ctx, *e.t, &a, out.account, e.body, out.answered, true); err != nil {
-			return a, err
+		if err := e.dispatch(ctx, *e.t, a, out.account, e.body, out.answered, true); err != nil {
+			return err
 		}
 	}
 	kind := eventActivity
 	if a.Type == store.TypeIncoming {
 		kind = eventIncoming
 	}
-	return a, e.notify(ctx, *e.t, a, event{kind: kind, actor: e.agent.ID, assigned: assigned(before, *e.t), lost: lost(before, *e.t)})
+	return e.notify(ctx, *e.t, *a, event{kind: kind, actor: e.agent.ID, assigned: assigned(before, *e.t), lost: lost(before, *e.t)})
+}
+
+// write stores the activity and its files.
+func (e *entry) write(ctx context.Context, a *store.Activity) error {
+	if e.kept {
+		if err := e.tx.UpdateActivity(ctx, *a); err != nil {
+			return err
+		}
+		return e.tx.UpdateTicket(ctx, *e.t)
+	}
+	if err := e.history(ctx, e.t, a); err != nil {
+		return err
+	}
+	return e.keep(ctx, *e.t, *a, e.body)
 }
 
 // external says whether the customer may see the activity in the portal.
@@ -215,10 +233,18 @@ func (e *entry) address(ctx context.Context, a *store.Activity) (*answer, error)
 	if a.Bcc, err = recipients("bcc", e.n.Bcc); err != nil {
 		return nil, err
 	}
-	if answered != nil && answered.Medium != store.MediumEmail && e.n.To == nil { // kept when the call came in
+	if keptRecipients(answered) && e.n.To == nil {
 		a.Cc, a.Bcc = merged(a.Cc, answered.Cc), merged(a.Bcc, answered.Bcc)
 	}
+	if e.n.To == nil && e.n.Cc == nil && copies(answered) {
+		if err := e.copyParticipants(ctx, a); err != nil {
+			return nil, err
+		}
+	}
 	if err := e.refuseOurselves(a.To, a.Cc, a.Bcc); err != nil {
+		return nil, err
+	}
+	if err := e.fits(account, *e.t, e.body); err != nil {
 		return nil, err
 	}
 	a.From = []store.Address{{Name: account.Name, Address: account.Address}}
@@ -228,6 +254,18 @@ func (e *entry) address(ctx context.Context, a *store.Activity) (*answer, error)
 		a.Answers = answered.ID
 	}
 	return &answer{account: account, answered: answered}, nil
+}
+
+// keptRecipients tells whether an activity was a call, and named whom the answer
+// to it is for.
+func keptRecipients(answered *store.Activity) bool {
+	return answered != nil && answered.Medium != store.MediumEmail && len(answered.To)+len(answered.Cc)+len(answered.Bcc) > 0
+}
+
+// copies tells whether an answer to an activity goes to all who take part in
+// the ticket: not one to a stranger, nor one whose recipients were named before.
+func copies(answered *store.Activity) bool {
+	return answered == nil || answered.Sender != store.SenderStranger && !keptRecipients(answered)
 }
 
 // answered gives the activity that the mail answers: the one that was named,
@@ -398,15 +436,8 @@ const maxThread = 100
 func (w *work) dispatch(ctx context.Context, t store.Ticket, a *store.Activity, account *store.MailAccount, c content, answered *store.Activity, reply bool) error {
 	m := w.newMail(store.MailAnswer, account, t, *a)
 	m.To, m.Cc, m.Parts = a.To, a.Cc, c.parts()
-	signature := ""
-	if channel := w.desk.Channel(t.ChannelID); channel != nil {
-		signature = channel.Signature
-	}
-	m.Text, m.HTML = c.outgoing(signature)
+	m.Text, m.HTML = c.outgoing(w.signature(t))
 	m.Subject = w.subject(t, *a, answered, reply)
-	if limit := account.MaxMessageBytes; limit > 0 && 4*c.size/3+int64(len(m.Text)+len(m.HTML)) > limit {
-		return store.Errorf(store.CodeTooLarge, "the message has about %d bytes, the mail account sends at most %d", 4*c.size/3+int64(len(m.Text)+len(m.HTML)), limit)
-	}
 	if err := w.references(ctx, &m, t, answered); err != nil {
 		return err
 	}
@@ -421,6 +452,24 @@ func (w *work) dispatch(ctx context.Context, t store.Ticket, a *store.Activity, 
 		return err
 	}
 	return w.send(ctx, account, m, addressesOf(a.To, a.Cc, a.Bcc))
+}
+
+// signature gives what the ticket's channel puts below an answer.
+func (w *work) signature(t store.Ticket) string {
+	if channel := w.desk.Channel(t.ChannelID); channel != nil {
+		return channel.Signature
+	}
+	return ""
+}
+
+// fits refuses a mail that is larger than its account sends.
+func (w *work) fits(account *store.MailAccount, t store.Ticket, c content) error {
+	text, rich := c.outgoing(w.signature(t))
+	size := 4*c.size/3 + int64(len(text)+len(rich))
+	if account.MaxMessageBytes > 0 && size > account.MaxMessageBytes {
+		return store.Errorf(store.CodeTooLarge, "the message has about %d bytes, the mail account sends at most %d", size, account.MaxMessageBytes)
+	}
+	return nil
 }
 
 // subject gives the subject on the wire: as typed, else that of the mail that
@@ -467,20 +516,17 @@ func (w *work) references(ctx context.Context, m *store.Mail, t store.Ticket, an
 
 // addressed makes whom a mail went to part of the conversation.
 func (w *work) addressed(ctx context.Context, t store.Ticket, a store.Activity) error {
-	var list []store.Participant
-	for _, group := range [][]store.Address{a.To, a.Cc} {
-		for _, b := range group {
-			parsed, err := message.ParseAddress(b.Address)
-			if err != nil {
-				continue
-			}
-			list = append(list, store.Participant{
-				Ticket: t.Number, Key: parsed.Key(), Address: parsed.String(), Name: b.Name, Active: true, Trusted: true,
-			})
-		}
-	}
+	list := participants(t.Number, store.Participant{Active: true, Trusted: true}, a.To, a.Cc)
 	if len(list) == 0 {
 		return nil
 	}
-	return w.tx.AddParticipants(ctx, list)
+	if err := w.tx.AddParticipants(ctx, list); err != nil {
+		return err
+	}
+	for _, p := range list { // one that was switched off was chosen again
+		if err := w.tx.SetParticipantActive(ctx, t.Number, p.Key, true); err != nil {
+			return err
+		}
+	}
+	return nil
 }

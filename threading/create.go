@@ -107,6 +107,9 @@ func (c *creation) email(ctx context.Context) (store.Ticket, error) {
 	if err != nil {
 		return store.Ticket{}, err
 	}
+	if err := c.fits(c.account, t, c.body); err != nil {
+		return store.Ticket{}, err
+	}
 	first, err := mailbox("to[0]", c.to[0].Address)
 	if err != nil {
 		return store.Ticket{}, err

@@ -138,11 +138,10 @@ func (f *filing) explain(ctx context.Context, x *Explanation) error {
 	if done, err := f.explainAside(ctx, x, to); done || err != nil {
 		return err
 	}
-	facts, err := f.facts(ctx, who)
+	d, err := f.decide(ctx, who)
 	if err != nil {
 		return err
 	}
-	d := Decide(facts)
 	if d.Outcome != OutcomeAppend && to.channel == nil {
 		x.Match.Outcome, x.Match.Reason = string(OutcomeQuarantine), "system_account"
 		return nil

@@ -6,69 +6,104 @@ import (
 	"strings"
 
 	"ticketgate/store"
+	"ticketgate/threading/message"
 )
 
-// maxHops bounds how far a chain of merged tickets is followed.
-const maxHops = 50
-
-// senderFacts tells what the verdict is worth for this From.
+// senderFacts tells what is known of who wrote the mail.
 func (f *filing) senderFacts() SenderFacts {
-	weak := f.Auth.Verdict == store.Failed || f.Auth.Verdict == store.AuthError && !f.PolicyKnownNone
-	return SenderFacts{Weak: weak, Agent: !weak && f.agent() != nil}
+	s := SenderFacts{Verdict: f.Auth.Verdict, NoPolicy: f.PolicyKnownNone, Sole: f.sole}
+	if a := f.desk.AgentByKey(f.author.Key()); a != nil {
+		s.Agent, s.Active = true, a.Active
+	}
+	return s
 }
 
 // agent gives the active agent who wrote the mail, only where that is verified.
 func (f *filing) agent() *store.Agent {
-	if !f.sole || f.Auth.Verdict != store.Verified {
+	if f.behalf != nil {
+		return f.behalf
+	}
+	if !f.senderFacts().acting() {
 		return nil
 	}
-	if a := f.desk.AgentByKey(f.author.Key()); a != nil && a.Active {
-		return a
-	}
-	return nil
+	return f.desk.AgentByKey(f.author.Key())
 }
+
+// trusts tells whether a field may be trusted as far as the verdict goes.
+func (f *filing) trusts(field string) bool { return f.Trusts == nil || f.Trusts(field) }
 
 // facts gathers all that Decide needs.
 func (f *filing) facts(ctx context.Context, who person) (Facts, error) {
-	g := &gatherer{filing: f, who: who, tickets: map[int64]*TicketFacts{}}
-	for _, step := range []func(context.Context) error{g.envelopeTokens, g.referenceTokens, g.tags, g.references, g.textTags} {
+	g := &gatherer{
+		filing: f, who: who, tickets: map[int64]*TicketFacts{}, subjects: map[int64]string{}, activities: map[string]*store.Activity{},
+	}
+	for _, step := range []func(context.Context) error{g.envelopeTokens, g.referenceTokens, g.tags, g.references, g.textTags, g.followMoves, g.compareSubjects} {
 		if err := step(ctx); err != nil {
 			return Facts{}, err
 		}
 	}
-	return Facts{
-		Sender: f.senderFacts(), Automatic: machine(f.Message), Signals: g.signals, Now: f.now,
-	}, nil
+	return Facts{Sender: f.senderFacts(), Automatic: machine(f.Message), Signals: g.signals(), Now: f.now}, nil
 }
 
-// gatherer collects signals; each ticket is read once.
+// gatherer collects signals; each ticket and activity is read once.
 type gatherer struct {
 	*filing
-	who     person
-	tickets map[int64]*TicketFacts
-	signals []SignalFacts
+	who        person
+	tickets    map[int64]*TicketFacts
+	subjects   map[int64]string           // of tickets
+	activities map[string]*store.Activity // nil: there is none
+	found      []foundSignal
 }
 
-func (g *gatherer) add(ctx context.Context, kind SignalKind, value string, number int64) error {
-	ticket, err := g.ticket(ctx, number)
-	if err != nil {
+// foundSignal is a signal with what is needed to judge it further.
+type foundSignal struct {
+	SignalFacts
+	number int64 // of the ticket that the mail named, before merges were followed
+}
+
+func (g *gatherer) signals() []SignalFacts {
+	list := make([]SignalFacts, 0, len(g.found))
+	for _, s := range g.found {
+		list = append(list, s.SignalFacts)
+	}
+	return list
+}
+
+// add notes a signal that names a ticket. What names it a second time in the
+// same way says nothing new.
+func (g *gatherer) add(ctx context.Context, s SignalFacts, number int64) error {
+	for _, known := range g.found {
+		if known.Kind == s.Kind && known.number == number && known.Void == s.Void && (!known.Unsigned || s.Unsigned) {
+			return nil
+		}
+	}
+	var err error
+	if s.Ticket, err = g.ticket(ctx, number); err != nil {
 		return err
 	}
-	g.signals = append(g.signals, SignalFacts{Kind: kind, Value: value, Ticket: ticket})
+	g.found = append(g.found, foundSignal{s, number})
 	return nil
 }
 
+// envelopeTokens reads what stands behind the plus of the recipients. The
+// envelope is never signed, but To mostly repeats it.
 func (g *gatherer) envelopeTokens(ctx context.Context) error {
 	for _, t := range g.accounts {
 		for _, token := range t.tokens {
-			number, err := g.tokenTicket(ctx, token)
+			s := SignalFacts{Kind: SignalEnvelopeToken, Value: token, Unsigned: !g.addressedTo(token)}
+			id, number, err := g.tokenTicket(ctx, token)
 			if err != nil {
 				return err
 			}
 			if number == 0 {
-				continue // an extension that is no token of ours
+				if looksLikeToken(token) {
+					s.Void = notOurToken
+					g.found = append(g.found, foundSignal{s, 0})
+				}
+				continue // an extension of another meaning
 			}
-			if err := g.add(ctx, SignalEnvelopeToken, token, number); err != nil {
+			s.Activity = id
+			if err := g.add(ctx, s, number); err != nil {
 				return err
 			}
 		}
@@ -76,46 +111,77 @@ func (g *gatherer) envelopeTokens(ctx context.Context) error {
 	return nil
 }
 
-// tokenTicket gives the ticket that an address's extension names, or 0. Answers
-// of machines come to the return path, so a delivery's token names its ticket
-// as well.
-func (g *gatherer) tokenTicket(ctx context.Context, token string) (int64, error) {
+const notOurToken = "a token that is not valid, or of something that is gone"
+
+// addressedTo tells whether a trusted To or Cc holds an address with the token.
+func (g *gatherer) addressedTo(token string) bool {
+	holds := func(field string, list []message.Address) bool {
+		return g.trusts(field) && slices.ContainsFunc(list, func(a message.Address) bool {
+			_, extension := splitExtension(a)
+			return strings.EqualFold(extension, token)
+		})
+	}
+	return holds("to", g.Message.To) || holds("cc", g.Message.Cc)
+}
+
+// tokenTicket gives what an address's extension names: an activity and its
+// ticket, or the ticket alone. Answers of machines come to the return path, so
+// a delivery's token names its ticket as well.
+func (g *gatherer) tokenTicket(ctx context.Context, token string) (activity string, number int64, err error) {
 	if id, ok := g.s.tokens.activity(token); ok {
-		return g.activityTicket(ctx, id)
+		a, err := g.activityByID(ctx, id)
+		if err != nil || a == nil {
+			return "", 0, err
+		}
+		return id, a.Ticket, nil
 	}
 	id, ok := g.s.deliveryToken(token)
 	if !ok {
-		return 0, nil
+		return "", 0, nil
 	}
 	d, err := g.tx.Delivery(ctx, id)
 	if store.IsNotFound(err) {
-		return 0, nil
+		return "", 0, nil
 	}
-	return d.Ticket, err
+	return "", d.Ticket, err
 }
 
-func (g *gatherer) activityTicket(ctx context.Context, id string) (int64, error) {
+func (g *gatherer) activityByID(ctx context.Context, id string) (*store.Activity, error) {
+	if known, ok := g.activities[id]; ok {
+		return known, nil
+	}
 	a, err := g.tx.Activity(ctx, id)
 	if store.IsNotFound(err) {
-		return 0, nil
+		g.activities[id] = nil
+		return nil, nil
 	}
-	return a.Ticket, err
+	if err != nil {
+		return nil, err
+	}
+	g.activities[id] = &a
+	return &a, nil
 }
 
 func (g *gatherer) referenceTokens(ctx context.Context) error {
 	for _, id := range g.threadIDs() {
+		s := SignalFacts{Kind: SignalToken, Value: id, Unsigned: !g.trustsID(id)}
 		activity, ok := g.s.tokens.inMessageID(id)
 		if !ok {
+			if tokenInMessageID(id) {
+				s.Void = notOurToken
+				g.found = append(g.found, foundSignal{s, 0})
+			}
 			continue
 		}
-		number, err := g.activityTicket(ctx, activity)
+		a, err := g.activityByID(ctx, activity)
 		if err != nil {
 			return err
 		}
-		if number == 0 {
+		if a == nil {
 			continue
 		}
-		if err := g.add(ctx, SignalToken, id, number); err != nil {
+		s.Activity = activity
+		if err := g.add(ctx, s, a.Ticket); err != nil {
 			return err
 		}
 	}
@@ -133,18 +199,27 @@ func (f *filing) threadIDs() []string {
 	return ids
 }
 
+// trustsID tells whether a trusted field names the id.
+func (g *gatherer) trustsID(id string) bool {
+	return slices.Contains(g.Message.InReplyTo, id) && g.trusts("in-reply-to") ||
+		slices.Contains(g.Message.References, id) && g.trusts("references")
+}
+
+// tags finds what the subject names. Where a field stands twice, whoever added
+// the second one may have added the tag (RFC 5322, 3.6).
 func (g *gatherer) tags(ctx context.Context) error {
-	if len(g.Message.Duplicated) > 0 { // RFC 5322, 3.6: whoever added the second one may have added the tag
-		return nil
+	void := ""
+	if len(g.Message.Duplicated) > 0 {
+		void = "a header field stands twice"
 	}
-	for _, number := range g.s.keys.Tags(g.Message.Subject) {
-		if err := g.add(ctx, SignalTag, numberValue(number), number); err != nil {
-			return err
-		}
-	}
-	for _, number := range g.s.keys.References(g.Message.Subject) {
-		if err := g.add(ctx, SignalBareReference, numberValue(number), number); err != nil {
-			return err
+	for kind, numbers := range map[SignalKind][]int64{
+		SignalTag: g.s.keys.Tags(g.Message.Subject), SignalBareReference: g.s.keys.References(g.Message.Subject),
+	} {
+		for _, number := range numbers {
+			s := SignalFacts{Kind: kind, Value: numberValue(number), Void: void, Unsigned: !g.trusts("subject")}
+			if err := g.add(ctx, s, number); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -153,8 +228,9 @@ func (g *gatherer) tags(ctx context.Context) error {
 // references looks for activities that carry, or named, one of the ids.
 func (g *gatherer) references(ctx context.Context) error {
 	ids := g.threadIDs()
-	if g.Message.MessageID != "" {
-		ids = append(ids, g.Message.MessageID)
+	own := g.Message.MessageID
+	if own != "" {
+		ids = append(ids, own)
 	}
 	if len(ids) == 0 {
 		return nil
@@ -166,21 +242,53 @@ func (g *gatherer) references(ctx context.Context) error {
 	slices.SortStableFunc(refs, func(a, b store.MessageRef) int {
 		return slices.Index(ids, a.MessageID) - slices.Index(ids, b.MessageID)
 	})
+	g.refs = refs
 	for _, ref := range refs {
-		// what was named counts for the mail that has that id, everything else
-		// for the mails that answer it
-		kind, own := SignalReference, ref.MessageID == g.Message.MessageID
-		if (ref.Kind == store.RefNamed) != own {
+		s := SignalFacts{Value: ref.MessageID}
+		// what was named counts for the mail that has that id, and for those
+		// that name it too; everything else for the mails that answer it
+		named, itself := ref.Kind == store.RefNamed, ref.MessageID == own
+		switch {
+		case ref.Kind == store.RefMoved || itself && !named:
 			continue
+		case itself:
+			s.Kind, s.Unsigned = SignalNamed, !g.trusts("message-id")
+		case named:
+			s.Kind, s.Unsigned = SignalAncestor, !g.trustsID(ref.MessageID)
+		default:
+			s.Kind, s.Unsigned, s.Activity = SignalReference, !g.trustsID(ref.MessageID), ref.ActivityID
 		}
-		if own {
-			kind = SignalNamed
+		if named {
+			var err error
+			if s.Void, err = g.noCompany(ctx, ref.Ticket); err != nil {
+				return err
+			}
 		}
-		if err := g.add(ctx, kind, ref.MessageID, ref.Ticket); err != nil {
+		if err := g.add(ctx, s, ref.Ticket); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// noCompany says why an id that another mail named does not tie this one to
+// that mail's ticket. Whoever opened the ticket could have named any id, and
+// put the sender into its Cc; so where nothing but such a Cc makes the sender
+// belong to it, this mail must address somebody of that conversation.
+func (g *gatherer) noCompany(ctx context.Context, number int64) (string, error) {
+	t, err := g.ticket(ctx, number)
+	if err != nil || t == nil || t.Contact || t.Company || !t.Trusted {
+		return "", err
+	}
+	for _, list := range [][]message.Address{g.Message.To, g.Message.Cc} {
+		for _, a := range list {
+			_, found, err := g.tx.IsParticipant(ctx, t.Number, a.Key())
+			if err != nil || found {
+				return "", err
+			}
+		}
+	}
+	return "it addresses nobody of that conversation", nil
 }
 
 func (g *gatherer) textTags(ctx context.Context) error {
@@ -188,11 +296,73 @@ func (g *gatherer) textTags(ctx context.Context) error {
 		return nil
 	}
 	for _, number := range g.s.keys.Tags(g.Message.Text) {
-		if err := g.add(ctx, SignalTextTag, numberValue(number), number); err != nil {
+		if err := g.add(ctx, SignalFacts{Kind: SignalTextTag, Value: numberValue(number)}, number); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// followMoves lets a mail follow the one that it answers where an agent moved
+// that to another ticket: whatever it says of the ticket where that lay before
+// counts for nothing.
+func (g *gatherer) followMoves(ctx context.Context) error {
+	nearest, err := g.nearestMoved(ctx)
+	if err != nil || nearest == nil {
+		return err
+	}
+	for i := range g.found {
+		s := &g.found[i]
+		if s.Void == "" && s.Ticket != nil && s.Ticket.Number != nearest.Ticket && slices.Contains(nearest.Moved, s.number) {
+			s.Void = "an agent moved the thread to " + g.s.Reference(nearest.Ticket)
+		}
+	}
+	return nil
+}
+
+// nearestMoved gives the nearest activity that the mail answers, if it was moved.
+func (g *gatherer) nearestMoved(ctx context.Context) (*store.Activity, error) {
+	for _, id := range g.threadIDs() {
+		for _, ref := range g.refs {
+			if ref.MessageID == id && ref.Kind == store.RefMoved {
+				return g.activityByID(ctx, ref.ActivityID)
+			}
+		}
+		if slices.ContainsFunc(g.refs, func(r store.MessageRef) bool { return r.MessageID == id && r.Kind != store.RefNamed }) {
+			return nil, nil
+		}
+	}
+	return nil, nil
+}
+
+// compareSubjects marks, for channels that mind, the signals of a mail whose
+// subject is neither the ticket's nor that of the mail that it answers.
+func (g *gatherer) compareSubjects(ctx context.Context) error {
+	subject := g.bareSubject(g.Message.Subject)
+	if subject == "" {
+		return nil
+	}
+	for i := range g.found {
+		s := &g.found[i]
+		if s.Ticket == nil || s.Ticket.NewSubject != store.NewSubjectSuggest || !s.Kind.token() && !s.Kind.thread() {
+			continue
+		}
+		s.OtherSubject = g.bareSubject(g.subjects[s.Ticket.Number]) != subject
+		if !s.OtherSubject || s.Activity == "" {
+			continue
+		}
+		a, err := g.activityByID(ctx, s.Activity)
+		if err != nil {
+			return err
+		}
+		s.OtherSubject = a == nil || g.bareSubject(a.Subject) != subject
+	}
+	return nil
+}
+
+// bareSubject gives a subject in the form that it is compared by.
+func (g *gatherer) bareSubject(subject string) string {
+	return strings.ToLower(g.s.keys.bareSubject(subject))
 }
 
 // ticket reads a ticket that a signal names, and follows merges.
@@ -209,14 +379,16 @@ func (g *gatherer) ticket(ctx context.Context, number int64) (*TicketFacts, erro
 		return nil, err
 	}
 	facts, err := g.ticketFacts(ctx, t)
-	g.tickets[number] = facts
+	g.tickets[number], g.subjects[t.Number] = facts, t.Subject
 	return facts, err
 }
 
-// followed reads a ticket, or the one that it went into.
+// followed reads a ticket, or the one that it went into, however many merges
+// lie between. A ring, which no merge makes, ends where it began.
 func (s *Service) followed(ctx context.Context, tx *store.Tx, number int64) (store.Ticket, error) {
 	t, err := tx.Ticket(ctx, number)
-	for hop := 0; err == nil && t.MergedInto != 0 && hop < maxHops; hop++ {
+	for seen := map[int64]bool{number: true}; err == nil && t.MergedInto != 0 && !seen[t.MergedInto]; {
+		seen[t.MergedInto] = true
 		t, err = tx.Ticket(ctx, t.MergedInto)
 	}
 	return t, err
@@ -224,42 +396,24 @@ func (s *Service) followed(ctx context.Context, tx *store.Tx, number int64) (sto
 
 func (g *gatherer) ticketFacts(ctx context.Context, t store.Ticket) (*TicketFacts, error) {
 	facts := &TicketFacts{
-		Number: t.Number, Internal: t.Kind == store.KindInternal,
-		Closed: !t.ClosedAt.IsZero(), ClosedAt: t.ClosedAt, Stranger: strangerHold,
+		Number: t.Number, Internal: t.Kind == store.KindInternal, Closed: !t.ClosedAt.IsZero(), ClosedAt: t.ClosedAt,
+		Contact: t.ContactID != "" && t.ContactID == g.who.contact.ID,
+		Company: t.CompanyID != "" && t.CompanyID == g.who.company,
+		Scope:   scopeCompany, Stranger: strangerHold, NewSubject: store.NewSubjectSame,
 	}
-	scope := scopeCompany
 	if channel := g.desk.Channel(t.ChannelID); channel != nil {
-		facts.ReopenDays, facts.Stranger, scope = channel.ReopenDays, channel.StrangerFollowup, channel.FollowupScope
+		facts.ReopenDays, facts.Stranger = channel.ReopenDays, channel.StrangerFollowup
+		facts.Scope, facts.NewSubject = channel.FollowupScope, channel.SubjectPolicy()
 	}
-	if agent := g.agent(); agent != nil {
-		facts.Visible = g.desk.Sees(agent.ID, t.ChannelID)
+	if a := g.desk.AgentByKey(g.author.Key()); a != nil {
+		facts.Visible = g.desk.Sees(a.ID, t.ChannelID)
 	}
-	var err error
-	facts.Participant, err = g.participates(ctx, t, scope)
-	return facts, err
-}
-
-// The followup scopes of a channel.
-const (
-	scopeContact      = "contact"
-	scopeCompany      = "company"
-	scopeParticipants = "participants"
-)
-
-// participates tells whether the sender belongs to a ticket's conversation.
-func (g *gatherer) participates(ctx context.Context, t store.Ticket, scope string) (bool, error) {
-	switch {
-	case !g.sole:
-		return false, nil
-	case t.ContactID != "" && t.ContactID == g.who.contact.ID:
-		return true, nil
-	case scope == scopeContact:
-		return false, nil
-	case scope != scopeParticipants && t.CompanyID != "" && t.CompanyID == g.who.company:
-		return true, nil
+	if !g.sole || facts.Contact || facts.Scope == scopeContact {
+		return facts, nil
 	}
 	p, found, err := g.tx.IsParticipant(ctx, t.Number, g.author.Key())
-	return found && p.Trusted, err
+	facts.Trusted = found && p.Trusted
+	return facts, err
 }
 
 // deliveryToken reads the extension of a return path: b-TOKEN.

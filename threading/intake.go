@@ -24,6 +24,9 @@ type Incoming struct {
 	// PolicyKnownNone tells, beside the verdict error, that the From domain is
 	// known to publish no policy: the mail has the rights of unverified.
 	PolicyKnownNone bool
+	// Trusts tells whether a header field may be trusted as far as the verdict
+	// goes, by its name in lower case; nil trusts all.
+	Trusts func(field string) bool
 	// OneReply tells that all recipients share one reply (SMTP): a refusal by
 	// policy of one among several becomes quarantine.
 	OneReply   bool
@@ -185,7 +188,9 @@ type filing struct {
 	*work
 	accounts []target // distinct, in the order of the envelope
 	results  []Result
-	acked    bool // one acknowledgement in all
+	acked    bool               // one acknowledgement in all
+	behalf   *store.Agent       // who filed the mail for the customer that author is; nil: the author himself
+	refs     []store.MessageRef // what is known of the ids that the mail names
 }
 
 // target is one account that the mail is for.
@@ -210,6 +215,7 @@ func (s *Service) newFiling(ctx context.Context, tx *store.Tx, m *delivered) (*f
 		}
 		f.aim(account, extension, i)
 	}
+	f.forCustomer()
 	return f, nil
 }
 

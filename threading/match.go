@@ -19,6 +19,7 @@ const (
 	SignalTag           SignalKind = "tag"             // the tag in the subject
 	SignalReference     SignalKind = "reference"       // a Message-ID that stands on an activity
 	SignalNamed         SignalKind = "named"           // an earlier mail named this mail's Message-ID
+	SignalAncestor      SignalKind = "ancestor"        // an earlier mail named an id that this one names, and nobody has seen
 	SignalBareReference SignalKind = "bare_reference"  // the reference in the subject, without brackets
 	SignalTextTag       SignalKind = "text_tag"        // the tag in the text, where the channel switches it on
 )
@@ -30,8 +31,18 @@ var weights = map[SignalKind]int{
 	SignalTag:           70,
 	SignalReference:     60,
 	SignalNamed:         50,
+	SignalAncestor:      45,
 	SignalBareReference: 40,
 	SignalTextTag:       30,
+}
+
+// token tells the signals that are signed by us.
+func (k SignalKind) token() bool { return k == SignalEnvelopeToken || k == SignalToken }
+
+// thread tells the signals that are the Message-IDs of others: they tie mails
+// to each other, and prove nothing.
+func (k SignalKind) thread() bool {
+	return k == SignalReference || k == SignalNamed || k == SignalAncestor
 }
 
 // Outcome is what becomes of a mail.
@@ -57,28 +68,77 @@ type Facts struct {
 
 // SenderFacts are what is known of who wrote the mail.
 type SenderFacts struct {
-	Agent bool // a verified agent's address
-	Weak  bool // verdict failed, or an error that has the rights of failed
+	Verdict  store.Verdict
+	NoPolicy bool // beside the verdict error: the From domain is known to publish no policy
+	Sole     bool // From is one single mailbox; anything else is nobody
+	Agent    bool // its address is an agent's
+	Active   bool // the agent is not switched off
+}
+
+// weak tells that the verdict takes the rights away which an address gives.
+func (s SenderFacts) weak() bool {
+	return s.Verdict == store.Failed || s.Verdict == store.AuthError && !s.NoPolicy
+}
+
+// acting tells that an agent wrote it: proven, and today one.
+func (s SenderFacts) acting() bool {
+	return s.Agent && s.Active && s.Sole && s.Verdict == store.Verified
 }
 
 // SignalFacts are one hint and what stands behind it.
 type SignalFacts struct {
-	Kind   SignalKind
-	Value  string
-	Ticket *TicketFacts // nil: there is no such ticket
+	Kind     SignalKind
+	Value    string
+	Ticket   *TicketFacts // nil: there is no such ticket
+	Activity string       // that a token names, or ""
+	Void     string       // why it counts for nothing, whoever wrote the mail; or ""
+	// Unsigned tells that it stands where no signature covers it, while the
+	// sender's standing rests on a signature: anybody may have put it there
+	// (RFC 6376, 8.15).
+	Unsigned bool
+	// OtherSubject tells that the mail's subject is none that the ticket had.
+	OtherSubject bool
 }
 
 // TicketFacts are what is known of a ticket that a signal leads to, after
 // merges were followed.
 type TicketFacts struct {
-	Number      int64
-	Internal    bool
-	Participant bool // the sender belongs to the conversation, by the channel's followup_scope
-	Visible     bool // the sender is an agent who may see the ticket
-	Closed      bool
-	ClosedAt    time.Time
-	ReopenDays  *int   // of its channel
-	Stranger    string // its channel's stranger_followup
+	Number     int64
+	Internal   bool
+	Contact    bool   // the sender is its contact
+	Company    bool   // the sender belongs to its company
+	Trusted    bool   // the sender's address stands in mail that went out, or came from a participant
+	Scope      string // its channel's followup_scope
+	Visible    bool   // the sender is an agent's address that may see it
+	Closed     bool
+	ClosedAt   time.Time
+	ReopenDays *int   // of its channel
+	Stranger   string // its channel's stranger_followup
+	NewSubject string // its channel's new_subject
+}
+
+// The followup scopes of a channel.
+const (
+	scopeContact      = "contact"
+	scopeCompany      = "company"
+	scopeParticipants = "participants"
+)
+
+// belongs tells whether the sender takes part in a ticket's conversation. That
+// an agent works in the customer's company, or for ourselves, makes him no
+// customer.
+func (t *TicketFacts) belongs(s SenderFacts) bool {
+	switch {
+	case !s.Sole:
+		return false
+	case t.Contact:
+		return true
+	case t.Scope == scopeContact:
+		return false
+	case t.Trusted:
+		return true
+	}
+	return t.Company && t.Scope != scopeParticipants && !s.Agent
 }
 
 // Decision is what the facts lead to.
@@ -89,8 +149,11 @@ type Decision struct {
 	Follows   int64  // of new: the closed ticket that it is linked to
 	Sender    string // one of the store.Sender words
 	Reopen    bool   // the ticket is closed and opens again
+	Inert     bool   // the mail changes no status
 	By        SignalKind
 	Score     int
+	Names     string         // the activity that the deciding token names, or ""
+	Joins     []int64        // of append: tickets that turn out to hold mail of the same thread
 	Signals   []store.Signal // all of them, with what became of each
 }
 
@@ -105,26 +168,28 @@ const (
 // The order in which they name signals of different kinds does not matter;
 // among signals of one kind the first that the sender may use counts.
 func Decide(f Facts) Decision {
-	signals := slices.Clone(f.Signals)
-	slices.SortStableFunc(signals, func(a, b SignalFacts) int {
+	f.Signals = slices.Clone(f.Signals)
+	slices.SortStableFunc(f.Signals, func(a, b SignalFacts) int {
 		return cmp.Compare(weights[b.Kind], weights[a.Kind])
 	})
-	d := Decision{Outcome: OutcomeNew, Sender: newSender(f.Sender)}
+	d := Decision{Outcome: OutcomeNew, Sender: newSender(f.Sender), Inert: f.Sender.weak()}
 	blocked := -1 // the strongest signal that the sender may not use by himself
-	for i, signal := range signals {
-		verdict := judge(f.Sender, signal)
+	for i, signal := range f.Signals {
+		verdict := f.judge(signal)
 		d.Signals = append(d.Signals, signal.record(verdict.why))
 		switch {
-		case verdict.sender == "" || d.By != "":
-		default:
+		case verdict.sender == "":
+		case d.By == "":
 			d.take(f, signal, verdict.sender)
+		case verdict.sender == store.SenderParticipant && signal.Kind.thread():
+			d.join(signal.Ticket.Number)
 		}
 		if verdict.blocked && blocked < 0 {
 			blocked = i
 		}
 	}
 	if d.By == "" && blocked >= 0 {
-		d.stranger(f, signals[blocked])
+		d.stranger(f, f.Signals[blocked])
 	}
 	return d
 }
@@ -136,39 +201,81 @@ type judgement struct {
 	why     string
 }
 
-func judge(s SenderFacts, signal SignalFacts) judgement {
-	t := signal.Ticket
+func (f Facts) judge(signal SignalFacts) judgement {
+	t, s := signal.Ticket, f.Sender
 	switch {
+	case signal.Void != "":
+		return judgement{why: signal.Void}
 	case t == nil:
 		return judgement{why: "there is no such ticket"}
-	case t.Internal && !(s.Agent && t.Visible):
-		return judgement{why: "an internal ticket takes no mail from outside"}
-	case s.Agent && t.Visible:
+	case s.acting() && t.Visible && f.signed(signal):
 		return judgement{sender: store.SenderAgent, why: "an agent who sees the ticket"}
-	case t.Participant && !s.Weak:
+	case t.Internal:
+		return judgement{why: "an internal ticket takes no mail from outside"}
+	case t.belongs(s) && !s.weak() && (signal.Kind.token() || !signal.Unsigned):
 		return judgement{sender: store.SenderParticipant, why: "the sender belongs to the ticket"}
-	case signal.Kind == SignalEnvelopeToken || signal.Kind == SignalToken:
+	case signal.Kind.token():
 		return judgement{sender: store.SenderStranger, why: "a signed token, in a stranger's hand"}
 	case signal.Kind == SignalBareReference:
 		return judgement{why: "a reference without brackets counts for participants only"}
-	case s.Weak:
+	case signal.Kind == SignalAncestor: // all readers of a newsletter share one
+		return judgement{why: "an ancestor in common counts for participants only"}
+	case s.weak():
 		return judgement{blocked: true, why: "the sender could not be verified"}
+	case t.belongs(s):
+		return judgement{blocked: true, why: "the signature does not cover it"}
 	default:
 		return judgement{blocked: true, why: "the sender does not belong to the ticket"}
 	}
 }
 
-// take appends the mail to the signal's ticket, or opens one that follows it
-// where it has been closed for too long.
+// signed tells whether an agent's signature covers what names the ticket: the
+// field of the signal, or a tag in the subject. A token alone could have been
+// put before a mail that he once wrote to somebody else.
+func (f Facts) signed(signal SignalFacts) bool {
+	return !signal.Unsigned || slices.ContainsFunc(f.Signals, func(other SignalFacts) bool {
+		return other.Kind == SignalTag && !other.Unsigned && other.names(signal.Ticket.Number)
+	})
+}
+
+// names tells whether a signal leads to a ticket.
+func (s SignalFacts) names(number int64) bool {
+	return s.Void == "" && s.Ticket != nil && s.Ticket.Number == number
+}
+
+// take appends the mail to the signal's ticket, opens one that follows it
+// where it has been closed for too long, or suggests it where the subject says
+// that the matter is another one.
 func (d *Decision) take(f Facts, signal SignalFacts, sender string) {
 	t := signal.Ticket
-	d.By, d.Score, d.Sender = signal.Kind, weights[signal.Kind], sender
-	if t.Closed && !f.Automatic && tooLate(t, f.Now) {
+	d.By, d.Score, d.Names, d.Sender = signal.Kind, weights[signal.Kind], signal.Activity, sender
+	d.Inert = d.Inert || f.Sender.Agent && sender == store.SenderStranger
+	switch {
+	case t.Closed && !f.Automatic && tooLate(t, f.Now):
 		d.Outcome, d.Follows, d.Sender = OutcomeNew, t.Number, newSender(f.Sender)
-		return
+	case f.otherMatter(signal) && sender != store.SenderAgent:
+		d.Outcome, d.Suggested = OutcomeHold, t.Number
+	default:
+		d.Outcome, d.Ticket = OutcomeAppend, t.Number
+		d.Reopen = t.Closed && !f.Automatic && !d.Inert && sender != store.SenderAgent
 	}
-	d.Outcome, d.Ticket = OutcomeAppend, t.Number
-	d.Reopen = t.Closed && !f.Automatic && !f.Sender.Weak && sender != store.SenderAgent
+}
+
+// otherMatter tells whether a reply to an old mail is taken for a new matter:
+// a person gave it another subject, without the tag, and the channel minds.
+func (f Facts) otherMatter(signal SignalFacts) bool {
+	t := signal.Ticket
+	return t.NewSubject == store.NewSubjectSuggest && signal.OtherSubject && !f.Automatic &&
+		!slices.ContainsFunc(f.Signals, func(other SignalFacts) bool {
+			return (other.Kind == SignalTag || other.Kind == SignalBareReference) && other.names(t.Number)
+		})
+}
+
+// join notes that another ticket holds mail of the thread.
+func (d *Decision) join(number int64) {
+	if d.Outcome == OutcomeAppend && d.Sender == store.SenderParticipant && number != d.Ticket && !slices.Contains(d.Joins, number) {
+		d.Joins = append(d.Joins, number)
+	}
 }
 
 // stranger follows the policy of the ticket's channel for a mail that names
@@ -189,7 +296,7 @@ func tooLate(t *TicketFacts, now time.Time) bool {
 }
 
 func newSender(s SenderFacts) string {
-	if s.Agent {
+	if s.acting() {
 		return store.SenderAgent
 	}
 	return store.SenderParticipant

@@ -3,6 +3,7 @@ package threading
 import (
 	"bufio"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -12,66 +13,93 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"ticketgate/store"
 )
 
 var matchTime = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
-// TestDecide runs testdata/decide.txt, which reads like the contract: what is
-// known of the sender, of the mail and of each ticket that it names, and what
-// follows.
+// TestDecide runs testdata/decide.txt, which reads like the contract: who
+// writes, what is known of that, what the mail names, and what follows.
 func TestDecide(t *testing.T) {
 	file, err := os.Open("testdata/decide.txt")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer file.Close()
-	rows := 0
+	rows := map[string]bool{}
 	scanner := bufio.NewScanner(file)
 	for n := 1; scanner.Scan(); n++ {
-		row := strings.TrimSpace(scanner.Text())
+		row := strings.TrimPrefix(strings.TrimSpace(scanner.Text()), "e2e ")
 		if row == "" || strings.HasPrefix(row, "#") {
 			continue
 		}
-		rows++
 		given, want, ok := strings.Cut(row, "->")
 		if !ok {
 			t.Fatalf("line %d has no ->", n)
 		}
+		given = strings.Join(strings.Fields(given), " ")
+		if rows[given] {
+			t.Errorf("line %d says again what another says: %s", n, given)
+		}
+		rows[given] = true
 		facts := parseFacts(t, n, given)
 		if got := describe(Decide(facts)); got != strings.Join(strings.Fields(want), " ") {
-			t.Errorf("line %d: %s\n got %s\nwant %s", n, strings.TrimSpace(given), got, strings.TrimSpace(want))
+			t.Errorf("line %d: %s\n got %s\nwant %s", n, given, got, strings.TrimSpace(want))
 		}
 	}
-	if rows < 50 {
-		t.Errorf("only %d rows", rows)
+	if len(rows) < 200 {
+		t.Errorf("only %d rows", len(rows))
 	}
 }
 
-// parseFacts reads "SENDER[ machine] | SIGNAL NUMBER WORD... | ...".
+// parseFacts reads "TIER VERDICT [machine] | SIGNAL NUMBER WORD... | ...".
 func parseFacts(t *testing.T, line int, s string) Facts {
 	t.Helper()
 	f := Facts{Now: matchTime}
 	parts := strings.Split(s, "|")
-	for _, word := range strings.Fields(parts[0]) {
-		switch word {
-		case "customer":
-		case "weak":
-			f.Sender.Weak = true
-		case "agent":
-			f.Sender.Agent = true
-		case "machine":
-			f.Automatic = true
-		default:
-			t.Fatalf("line %d: sender word %q", line, word)
-		}
+	words := strings.Fields(parts[0])
+	if len(words) < 2 || len(words) > 3 || len(words) == 3 && words[2] != "machine" {
+		t.Fatalf("line %d: sender %q", line, parts[0])
+	}
+	f.Automatic = len(words) == 3
+	ticket := parseTier(t, line, words[0], &f.Sender)
+	f.Sender.Verdict = store.Verdict(words[1])
+	if words[1] == "error-none" {
+		f.Sender.Verdict, f.Sender.NoPolicy = store.AuthError, true
 	}
 	for _, part := range parts[1:] {
-		f.Signals = append(f.Signals, parseSignal(t, line, strings.Fields(part)))
+		f.Signals = append(f.Signals, parseSignal(t, line, strings.Fields(part), ticket))
 	}
 	return f
 }
 
-func parseSignal(t *testing.T, line int, words []string) SignalFacts {
+// parseTier reads what the sender is to the tickets of a row.
+func parseTier(t *testing.T, line int, tier string, s *SenderFacts) (ticket TicketFacts) {
+	t.Helper()
+	s.Sole = tier != "nobody"
+	ticket = TicketFacts{Scope: scopeCompany, Stranger: strangerHold, NewSubject: store.NewSubjectSame}
+	switch tier {
+	case "contact":
+		ticket.Contact = true
+	case "colleague":
+		ticket.Company = true
+	case "trusted":
+		ticket.Trusted = true
+	case "stranger", "nobody":
+	case "agent":
+		s.Agent, s.Active, ticket.Visible = true, true, true
+	case "unsubscribed": // an agent who does not see the ticket's channel
+		s.Agent, s.Active = true, true
+	case "former": // an agent who was switched off
+		s.Agent, ticket.Visible = true, true
+	default:
+		t.Fatalf("line %d: tier %q", line, tier)
+	}
+	return ticket
+}
+
+func parseSignal(t *testing.T, line int, words []string, ticket TicketFacts) SignalFacts {
 	t.Helper()
 	s := SignalFacts{Kind: SignalKind(words[0]), Value: words[1]}
 	if weights[s.Kind] == 0 {
@@ -84,23 +112,32 @@ func parseSignal(t *testing.T, line int, words []string) SignalFacts {
 	if err != nil {
 		t.Fatalf("line %d: %v", line, err)
 	}
-	s.Ticket = &TicketFacts{Number: number, Stranger: strangerHold}
+	ticket.Number = number
+	s.Ticket = &ticket
 	for _, word := range words[2:] {
 		name, value, _ := strings.Cut(word, "=")
 		n, _ := strconv.Atoi(value)
 		switch name {
-		case "participant":
-			s.Ticket.Participant = true
-		case "visible":
-			s.Ticket.Visible = true
+		case "foreign": // the sender is nothing to this one
+			ticket.Contact, ticket.Company, ticket.Trusted, ticket.Visible = false, false, false, false
 		case "internal":
-			s.Ticket.Internal = true
+			ticket.Internal = true
 		case "closed":
-			s.Ticket.Closed, s.Ticket.ClosedAt = true, matchTime.AddDate(0, 0, -n)
+			ticket.Closed, ticket.ClosedAt = true, matchTime.AddDate(0, 0, -n)
 		case "reopen":
-			s.Ticket.ReopenDays = &n
-		case "stranger":
-			s.Ticket.Stranger = value
+			ticket.ReopenDays = &n
+		case "policy":
+			ticket.Stranger = value
+		case "scope":
+			ticket.Scope = value
+		case "new_subject":
+			ticket.NewSubject = value
+		case "other":
+			s.OtherSubject = true
+		case "unsigned":
+			s.Unsigned = true
+		case "void":
+			s.Void = "it counts for nothing"
 		default:
 			t.Fatalf("line %d: ticket word %q", line, word)
 		}
@@ -125,54 +162,77 @@ func describe(d Decision) string {
 	if d.Reopen {
 		words = append(words, "reopens")
 	}
+	if d.Inert {
+		words = append(words, "inert")
+	}
+	for _, number := range d.Joins {
+		words = append(words, "joins", numberValue(number))
+	}
 	return strings.Join(words, " ")
 }
 
 func drawFacts(t *rapid.T) Facts {
-	kinds := []SignalKind{SignalEnvelopeToken, SignalToken, SignalTag, SignalReference, SignalNamed, SignalBareReference, SignalTextTag}
-	f := Facts{Now: matchTime}
-	f.Sender.Weak = rapid.Bool().Draw(t, "weak")
-	f.Sender.Agent = !f.Sender.Weak && rapid.Bool().Draw(t, "agent")
-	f.Automatic = rapid.Bool().Draw(t, "machine")
+	kinds := slices.Sorted(maps.Keys(weights))
+	flip := func(label string) bool { return rapid.Bool().Draw(t, label) }
+	f := Facts{Now: matchTime, Automatic: flip("machine")}
+	f.Sender = SenderFacts{
+		Verdict:  rapid.SampledFrom([]store.Verdict{store.Verified, store.Unverified, store.Failed, store.AuthError}).Draw(t, "verdict"),
+		NoPolicy: flip("no policy"), Sole: flip("sole"), Agent: flip("agent"), Active: flip("active"),
+	}
 	tickets := map[int64]*TicketFacts{}
 	for _, kind := range kinds {
-		if !rapid.Bool().Draw(t, string(kind)) {
+		if !flip(string(kind)) {
 			continue
 		}
 		number := rapid.Int64Range(1, 4).Draw(t, "ticket")
 		if tickets[number] == nil {
 			tickets[number] = &TicketFacts{
-				Number: number, Participant: rapid.Bool().Draw(t, "participant"), Visible: rapid.Bool().Draw(t, "visible"),
-				Internal: rapid.Bool().Draw(t, "internal"), Closed: rapid.Bool().Draw(t, "closed"), ClosedAt: matchTime.AddDate(0, 0, -5),
-				Stranger: rapid.SampledFrom([]string{strangerHold, strangerNew}).Draw(t, "policy"),
+				Number: number, Contact: flip("contact"), Company: flip("company"), Trusted: flip("trusted"), Visible: flip("visible"),
+				Internal: flip("internal"), Closed: flip("closed"), ClosedAt: matchTime.AddDate(0, 0, -5),
+				Scope:      rapid.SampledFrom([]string{scopeContact, scopeCompany, scopeParticipants}).Draw(t, "scope"),
+				Stranger:   rapid.SampledFrom([]string{strangerHold, strangerNew}).Draw(t, "policy"),
+				NewSubject: rapid.SampledFrom([]string{store.NewSubjectSame, store.NewSubjectSuggest}).Draw(t, "new_subject"),
 			}
 		}
-		f.Signals = append(f.Signals, SignalFacts{Kind: kind, Value: fmt.Sprint(number), Ticket: tickets[number]})
+		s := SignalFacts{Kind: kind, Value: fmt.Sprint(number), Ticket: tickets[number], Unsigned: flip("unsigned"), OtherSubject: flip("other")}
+		if flip("void") {
+			s.Void = "it counts for nothing"
+		}
+		f.Signals = append(f.Signals, s)
 	}
 	return f
 }
 
 // Nothing gets into a foreign ticket without a valid token, a participant's
-// address that is not weak, or an agent who sees it.
+// address whose verdict is not failed, or an agent who sees it; and nothing at
+// all into an internal one but the last.
 func TestNothingElseAppends(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		f := drawFacts(t)
 		d := Decide(f)
-		if d.Outcome != OutcomeAppend {
-			return
+		entitled := func(number int64) bool {
+			return slices.ContainsFunc(f.Signals, func(s SignalFacts) bool {
+				k := s.Ticket
+				if k == nil || k.Number != number || s.Void != "" {
+					return false
+				}
+				agent := f.Sender.Agent && f.Sender.Active && f.Sender.Sole && f.Sender.Verdict == store.Verified && k.Visible
+				proven := f.Sender.Verdict == store.Verified || f.Sender.Verdict == store.Unverified || f.Sender.Verdict == store.AuthError && f.Sender.NoPolicy
+				participant := f.Sender.Sole && proven && (k.Contact || k.Company || k.Trusted)
+				token := s.Kind == SignalEnvelopeToken || s.Kind == SignalToken
+				return agent || !k.Internal && (token || participant)
+			})
 		}
-		entitled := slices.ContainsFunc(f.Signals, func(s SignalFacts) bool {
-			if s.Ticket == nil || s.Ticket.Number != d.Ticket {
-				return false
-			}
-			token := s.Kind == SignalEnvelopeToken || s.Kind == SignalToken
-			return token && !s.Ticket.Internal || s.Ticket.Participant && !f.Sender.Weak && !s.Ticket.Internal || f.Sender.Agent && s.Ticket.Visible
-		})
-		if !entitled {
+		if d.Outcome == OutcomeAppend && !entitled(d.Ticket) {
 			t.Fatalf("%+v was appended to %d", f, d.Ticket)
 		}
-		if f.Sender.Weak && d.Reopen {
-			t.Fatal("a sender without rights reopened a ticket")
+		for _, number := range d.Joins {
+			if !entitled(number) || d.Outcome != OutcomeAppend {
+				t.Fatalf("%+v joins %d", f, number)
+			}
+		}
+		if (f.Sender.Verdict == store.Failed || f.Sender.Agent && d.Sender == store.SenderStranger && d.Outcome == OutcomeAppend) && (d.Reopen || !d.Inert) {
+			t.Fatal("a sender without rights reopened a ticket, or changes its status")
 		}
 	})
 }
@@ -191,8 +251,8 @@ func TestOrderOfSignalsDoesNotMatter(t *testing.T) {
 }
 
 func BenchmarkDecide(b *testing.B) {
-	ticket := &TicketFacts{Number: 10001, Participant: true, Stranger: strangerHold}
-	f := Facts{Now: matchTime, Signals: []SignalFacts{
+	ticket := &TicketFacts{Number: 10001, Contact: true, Stranger: strangerHold}
+	f := Facts{Now: matchTime, Sender: SenderFacts{Verdict: store.Verified, Sole: true}, Signals: []SignalFacts{
 		{Kind: SignalTag, Ticket: ticket}, {Kind: SignalReference, Ticket: ticket}, {Kind: SignalToken, Ticket: ticket},
 	}}
 	for b.Loop() {

@@ -22,6 +22,7 @@ type TicketPatch struct {
 	ContactID     *string
 	Priority      *store.Priority
 	Tags          *[]string
+	Participants  []ParticipantPatch
 	Comment       string
 	IfVersion     *int64 // the version that the change is made from; nil: the last one wins
 }
@@ -65,10 +66,14 @@ func (w *work) patch(ctx context.Context, agent *store.Agent, t store.Ticket, p 
 	if err != nil {
 		return t, err
 	}
+	people, err := w.patchParticipants(ctx, &t, p.Participants)
+	if err != nil {
+		return t, err
+	}
 	if p.IfVersion != nil && *p.IfVersion != before.Version {
 		return t, &store.Error{Code: store.CodeConflict, Reason: store.ReasonVersion, Message: "the ticket was changed meanwhile"}
 	}
-	changes = append(changes, moved...)
+	changes = slices.Concat(changes, moved, people)
 	if len(changes) == 0 && p.Comment == "" {
 		return t, nil
 	}
@@ -330,11 +335,6 @@ func (w *work) merge(ctx context.Context, agent *store.Agent, t, to store.Ticket
 		return t, store.Errorf(store.CodeConflict, "an internal ticket can't be merged with one that has a contact")
 	}
 	held := t.SuggestedTicket != 0 // its stranger stays one: Confirm says what is remembered
-	t.MergedInto, t.SuggestedTicket = root.Number, 0
-	t.Version++
-	if t.ClosedAt.IsZero() {
-		t.ClosedAt = w.now
-	}
 	if !held {
 		if err := w.shareParticipants(ctx, t.Number, root.Number); err != nil {
 			return t, err
@@ -343,21 +343,31 @@ func (w *work) merge(ctx context.Context, agent *store.Agent, t, to store.Ticket
 			return t, err
 		}
 	}
+	return t, w.goesInto(ctx, agent, &t, &root, changes)
+}
+
+// goesInto writes that a ticket leads to another from now on.
+func (w *work) goesInto(ctx context.Context, agent *store.Agent, t, root *store.Ticket, changes []store.Change) error {
+	t.MergedInto, t.SuggestedTicket = root.Number, 0
+	t.Version++
+	if t.ClosedAt.IsZero() {
+		t.ClosedAt = w.now
+	}
 	if err := w.tx.AddLink(ctx, t.Number, root.Number, store.LinkMergedInto, store.LinkMerged); err != nil {
-		return t, err
+		return err
 	}
 	note := fmt.Sprintf("%s went into %s", w.s.Reference(t.Number), w.s.Reference(root.Number))
-	for _, side := range []*store.Ticket{&t, &root} {
+	for _, side := range []*store.Ticket{t, root} {
 		a := w.statusChange(*side, agent, []store.Change{{Field: "merged_into", From: w.s.Reference(t.Number), To: w.s.Reference(root.Number)}})
 		a.Comment = note
-		if side == &root {
+		if side == root {
 			a.Changes = append(a.Changes, changes...)
 		}
 		if err := w.history(ctx, side, &a); err != nil {
-			return t, err
+			return err
 		}
 	}
-	return t, nil
+	return nil
 }
 
 // moveAll moves what was said in a ticket into another, in its order.

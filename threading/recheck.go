@@ -54,7 +54,7 @@ func (f *filing) recheckActivity(ctx context.Context, a store.Activity) error {
 	if a, err = f.tx.Activity(ctx, a.ID); err != nil { // anew, under the ticket's lock
 		return err
 	}
-	strong := !f.senderFacts().Weak
+	strong := !f.senderFacts().weak()
 	// what an agent did meanwhile stands
 	withheld := a.Withheld && !t.LastOutgoingAt.After(a.CreatedAt) && !t.ClosedAt.After(a.CreatedAt)
 	auth := f.Auth

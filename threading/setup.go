@@ -80,7 +80,7 @@ func (w *work) firstStatuses(ctx context.Context) (map[string]string, error) {
 func DefaultChannel(name string, statuses map[string]string) store.Channel {
 	return store.Channel{
 		ID: store.NewID(), Name: name, Active: true, SubjectTag: tagPrepend, StrangerFollowup: strangerHold,
-		FollowupScope: scopeCompany, RequireDKIM: "off", AckLimit: defaultAckLimit,
+		FollowupScope: scopeCompany, NewSubject: store.NewSubjectSame, RequireDKIM: "off", AckLimit: defaultAckLimit,
 		DefaultStatusID: statuses[statusNew], OnIncoming: statuses[statusInProgress], OnOutgoing: statuses[statusAnswered],
 	}
 }

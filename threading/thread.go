@@ -2,6 +2,7 @@ package threading
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"ticketgate/store"
@@ -17,15 +18,27 @@ func (f *filing) thread(ctx context.Context, earlier []store.DeliveryKey) error 
 	if err != nil {
 		return err
 	}
-	facts, err := f.facts(ctx, who)
+	d, err := f.decide(ctx, who)
 	if err != nil {
 		return err
 	}
-	d := Decide(facts)
 	if d.Outcome == OutcomeAppend {
 		return f.appendOnce(ctx, d, who, earlier)
 	}
 	return f.openTickets(ctx, d, who, earlier)
+}
+
+// decide gathers the facts and decides on them. What an agent files for a
+// customer is always a matter of its own.
+func (f *filing) decide(ctx context.Context, who person) (Decision, error) {
+	if f.behalf != nil {
+		return Decision{Outcome: OutcomeNew, Sender: store.SenderParticipant}, nil
+	}
+	facts, err := f.facts(ctx, who)
+	if err != nil {
+		return Decision{}, err
+	}
+	return Decide(facts), nil
 }
 
 // appendOnce adds the mail to its ticket, once for all of our accounts.
@@ -48,18 +61,18 @@ func (f *filing) appendOnce(ctx context.Context, d Decision, who person, earlier
 		return err
 	}
 	a.AccountID, a.EnvelopeTo = mine[0].account.ID, f.envelopeTo(mine)
-	a.External = a.External && t.Kind != store.KindInternal
+	if d.Sender == store.SenderAgent {
+		return f.fromAgent(ctx, d, &t, &a, false)
+	}
 	a.Changes = f.incomingStatus(&t, d, &a)
-	if a.Type == store.TypeIncoming {
-		t.LastIncomingAt = f.now
-		if canSend(mine[0].account) {
-			t.AccountID = mine[0].account.ID
-		}
+	t.LastIncomingAt = f.now
+	if canSend(mine[0].account) {
+		t.AccountID = mine[0].account.ID
 	}
-	if t.Kind == store.KindInternal {
-		a.Medium = store.MediumInternal
+	if err := f.write(ctx, &t, &a, event{kind: eventIncoming, reopened: d.Reopen}); err != nil {
+		return err
 	}
-	return f.write(ctx, &t, &a, event{kind: eventIncoming, reopened: d.Reopen})
+	return f.joinThreads(ctx, d)
 }
 
 // repeat gives the remaining accounts the activity that another account of
@@ -99,7 +112,7 @@ func (f *filing) incomingStatus(t *store.Ticket, d Decision, a *store.Activity) 
 	if machine(f.Message) || d.Sender == store.SenderAgent || channel == nil {
 		return nil
 	}
-	if f.senderFacts().Weak {
+	if d.Inert {
 		a.Withheld = f.Auth.Verdict == store.AuthError
 		return nil
 	}
@@ -213,6 +226,9 @@ func (f *filing) newTicket(number int64, to target, d Decision, who person) stor
 		AccountID: to.account.ID, SuggestedTicket: d.Suggested, Version: 1,
 		CreatedAt: f.now, UpdatedAt: f.now, LastIncomingAt: f.now,
 	}
+	if f.behalf != nil {
+		t.CreatedBy = f.behalf.ID
+	}
 	if closedStatus(f.desk, t.StatusID) {
 		t.ClosedAt = f.now
 	}
@@ -244,25 +260,25 @@ func (f *filing) activity(d Decision, who person, t store.Ticket) store.Activity
 		ID: store.NewID(), Ticket: t.Number, Type: store.TypeIncoming, Medium: store.MediumEmail,
 		Author: f.authorOf(who), Subject: m.Subject, Text: m.Text, HTML: m.HTML, ReplyText: m.ReplyText,
 		MessageID: m.MessageID, RawHash: f.raw.Hash, Sender: d.Sender, Automatic: m.Automatic.Kind, CreatedAt: f.now,
-		External: d.Sender == store.SenderParticipant && !f.senderFacts().Weak,
+		External: d.Sender == store.SenderParticipant && !f.senderFacts().weak(),
 		ActivityDetail: store.ActivityDetail{
 			From: addresses(m.From), To: addresses(m.To), Cc: addresses(m.Cc), ReplyTo: addresses(m.ReplyTo),
-			ReplyDiffers: replyDiffers(m), NameMarked: f.author.NameHoldsAddress || f.author.MixedScript,
+			ReplyDiffers: replyDiffers(m) || !f.trusts("reply-to"), NameMarked: f.author.NameHoldsAddress || f.author.MixedScript,
 			EnvelopeFrom: message.Clean(f.From), DeliveryID: f.DeliveryID, QueueID: message.Clean(f.QueueID),
 			InReplyTo: m.InReplyTo, References: m.References, Trace: f.Trace, Auth: &auth,
 			Match:   &store.Match{By: string(d.By), Score: d.Score, Signals: some(d.Signals)},
 			Defects: m.Defects,
 		},
 	}
-	if d.Sender == store.SenderAgent && d.Outcome == OutcomeAppend {
-		a.Type, a.External = store.TypeNote, false // nothing of an agent's mail goes out by itself
+	if f.behalf != nil {
+		a.CreatedBy = f.behalf.ID
 	}
 	return a
 }
 
 func (f *filing) authorOf(who person) store.Author {
 	author := store.Author{Kind: store.AuthorUnknown, Name: f.author.Name, Address: f.author.String()}
-	if agent := f.agent(); agent != nil {
+	if agent := f.agent(); agent != nil && f.behalf == nil {
 		author.Kind, author.ID = store.AuthorAgent, agent.ID
 	} else if who.contact.ID != "" {
 		author.Kind, author.ID = store.AuthorContact, who.contact.ID
@@ -333,13 +349,8 @@ func (f *filing) keepRefs(ctx context.Context, t store.Ticket, a store.Activity)
 		refs = append(refs, store.MessageRef{MessageID: a.MessageID, ActivityID: a.ID, Ticket: t.Number, Kind: store.RefTheirs})
 	}
 	if a.Sender == store.SenderParticipant {
-		for i, id := range f.threadIDs() {
-			if i == maxNamed {
-				break
-			}
-			if _, ours := f.s.tokens.inMessageID(id); !ours && id != a.MessageID {
-				refs = append(refs, store.MessageRef{MessageID: id, ActivityID: a.ID, Ticket: t.Number, Kind: store.RefNamed})
-			}
+		for _, id := range f.unseen(t.Number) {
+			refs = append(refs, store.MessageRef{MessageID: id, ActivityID: a.ID, Ticket: t.Number, Kind: store.RefNamed})
 		}
 	}
 	if len(refs) == 0 {
@@ -348,15 +359,34 @@ func (f *filing) keepRefs(ctx context.Context, t store.Ticket, a store.Activity)
 	return f.tx.AddMessageRefs(ctx, refs)
 }
 
+// unseen gives the ids that the mail names and of which nothing is known that
+// a later mail could not find without it.
+func (f *filing) unseen(ticket int64) []string {
+	var list []string
+	for _, id := range f.threadIDs() {
+		if len(list) == maxNamed {
+			break
+		}
+		_, ours := f.s.tokens.inMessageID(id)
+		known := slices.ContainsFunc(f.refs, func(r store.MessageRef) bool {
+			return r.MessageID == id && (r.Kind != store.RefNamed || r.Ticket == ticket)
+		})
+		if !ours && !known && id != f.Message.MessageID {
+			list = append(list, id)
+		}
+	}
+	return list
+}
+
 // keepParticipants adds the addresses of the mail to the conversation. None of
 // them becomes a recipient by that, but for the one who opened the ticket.
 func (f *filing) keepParticipants(ctx context.Context, t store.Ticket, a store.Activity) error {
-	if a.Sender == store.SenderStranger && t.SuggestedTicket == 0 {
-		return nil
+	if a.Sender == store.SenderStranger && t.SuggestedTicket == 0 || a.Type == store.TypeNote {
+		return nil // an agent's note makes nobody a customer
 	}
-	trusted := !f.senderFacts().Weak && f.sole
+	trusted := !f.senderFacts().weak() && f.sole
 	var list []store.Participant
-	add := func(b message.Address, active bool) {
+	add := func(b message.Address, active, trusted bool) {
 		if b.Valid() && f.desk.AccountByKey(b.Key()) == nil && len(list) < 100 {
 			base, _ := splitExtension(b)
 			if f.desk.AccountByKey(base.Key()) == nil {
@@ -365,13 +395,13 @@ func (f *filing) keepParticipants(ctx context.Context, t store.Ticket, a store.A
 		}
 	}
 	if f.sole {
-		add(f.author, a.Seq == 1)
+		add(f.author, a.Seq == 1, trusted)
 	}
 	for _, b := range f.Message.To {
-		add(b, false)
+		add(b, false, trusted && f.trusts("to"))
 	}
 	for _, b := range f.Message.Cc {
-		add(b, false)
+		add(b, false, trusted && f.trusts("cc"))
 	}
 	if len(list) == 0 {
 		return nil

@@ -127,6 +127,19 @@ func (t *Tokens) isLoopMark(value string) bool {
 	return false
 }
 
+// looksLikeToken tells that an extension has the form of a token of ours, be it
+// valid or not.
+func looksLikeToken(extension string) bool {
+	token := strings.TrimPrefix(strings.ToLower(extension), bouncePrefix)
+	raw, err := tokenEncoding.DecodeString(token)
+	return err == nil && len(raw) == tokenBytes && (raw[0] == tokenActivity || raw[0] == tokenDelivery)
+}
+
+// tokenInMessageID tells that a Message-ID has the form of one of ours.
+func tokenInMessageID(id string) bool {
+	return len(id) > tokenLength && id[tokenLength] == '.' && looksLikeToken(id[:tokenLength])
+}
+
 // inMessageID gives the activity whose token a Message-ID of ours carries:
 // its local part begins with the token and a dot.
 func (t *Tokens) inMessageID(id string) (string, bool) {

@@ -32,6 +32,7 @@ type channelShape struct {
 	SubjectTag           string            `json:"subject_tag"`
 	StrangerFollowup     string            `json:"stranger_followup"`
 	FollowupScope        string            `json:"followup_scope"`
+	NewSubject           string            `json:"new_subject"`
 	RequireDKIM          string            `json:"require_dkim"`
 	TagInText            bool              `json:"tag_in_text"`
 	ReopenDays           *int              `json:"reopen_days"`
@@ -49,7 +50,7 @@ func channelOf(c store.Channel) channelShape {
 	return channelShape{
 		ID: c.ID, Name: c.Name, Active: c.Active, DefaultOwnerID: orNull(c.DefaultOwnerID),
 		DefaultResponsibleID: orNull(c.DefaultResponsibleID), SubjectTag: c.SubjectTag,
-		StrangerFollowup: c.StrangerFollowup, FollowupScope: c.FollowupScope, RequireDKIM: c.RequireDKIM,
+		StrangerFollowup: c.StrangerFollowup, FollowupScope: c.FollowupScope, NewSubject: c.SubjectPolicy(), RequireDKIM: c.RequireDKIM,
 		TagInText: c.TagInText, ReopenDays: c.ReopenDays, OnIncoming: orNull(c.OnIncoming),
 		OnOutgoing: orNull(c.OnOutgoing), DefaultStatusID: orNull(c.DefaultStatusID), Acknowledge: c.Acknowledge,
 		AckLimit: c.AckLimit, Signature: c.Signature, AccountID: orNull(c.AccountID), Statuses: some(c.Statuses),
@@ -65,6 +66,7 @@ type channelInput struct {
 	SubjectTag           opt[string]           `json:"subject_tag" enum:"prepend,append,off"`
 	StrangerFollowup     opt[string]           `json:"stranger_followup" enum:"hold,append,new"`
 	FollowupScope        opt[string]           `json:"followup_scope" enum:"contact,company,participants"`
+	NewSubject           opt[string]           `json:"new_subject" enum:"same,suggest" doc:"a reply whose subject is another one and holds no tag: same ticket, or a ticket of its own that suggests it"`
 	RequireDKIM          opt[string]           `json:"require_dkim" enum:"off,quarantine,reject"`
 	TagInText            opt[bool]             `json:"tag_in_text"`
 	ReopenDays           opt[int]              `json:"reopen_days" minimum:"0" maximum:"36500" doc:"null: a reply always reopens; 0: never"`
@@ -91,6 +93,7 @@ func (in *channelInput) apply(c *store.Channel) []fieldError {
 	in.SubjectTag.must(&c.SubjectTag, "subject_tag", &errs)
 	in.StrangerFollowup.must(&c.StrangerFollowup, "stranger_followup", &errs)
 	in.FollowupScope.must(&c.FollowupScope, "followup_scope", &errs)
+	in.NewSubject.must(&c.NewSubject, "new_subject", &errs)
 	in.RequireDKIM.must(&c.RequireDKIM, "require_dkim", &errs)
 	in.DefaultStatusID.must(&c.DefaultStatusID, "default_status_id", &errs)
 	in.AckLimit.must(&c.AckLimit, "ack_limit", &errs)

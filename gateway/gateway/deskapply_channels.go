@@ -49,6 +49,7 @@ func (a *applier) channelFields(d *difference, i int, c *store.Channel, e *Chann
 	setField(d, "active", &c.Active, e.Active)
 	setField(d, "subject_tag", &c.SubjectTag, e.SubjectTag)
 	setField(d, "stranger_followup", &c.StrangerFollowup, e.StrangerFollowup)
+	setField(d, "new_subject", &c.NewSubject, e.NewSubject)
 	setField(d, "followup_scope", &c.FollowupScope, e.FollowupScope)
 	setField(d, "require_dkim", &c.RequireDKIM, e.RequireDKIM)
 	setField(d, "tag_in_text", &c.TagInText, e.TagInText)

@@ -46,6 +46,7 @@ type ChannelEntry struct {
 	DefaultResponsible *string             `toml:"default_responsible"`
 	SubjectTag         *string             `toml:"subject_tag"`
 	StrangerFollowup   *string             `toml:"stranger_followup"`
+	NewSubject         *string             `toml:"new_subject"`
 	FollowupScope      *string             `toml:"followup_scope"`
 	RequireDKIM        *string             `toml:"require_dkim"`
 	TagInText          *bool               `toml:"tag_in_text"`
@@ -224,6 +225,7 @@ func (f *DeskFile) checkWords() {
 	for i, e := range f.Channels {
 		f.word("channel", i, "subject_tag", e.SubjectTag, "prepend", "append", "off")
 		f.word("channel", i, "stranger_followup", e.StrangerFollowup, "hold", "append", "new")
+		f.word("channel", i, "new_subject", e.NewSubject, store.NewSubjectSame, store.NewSubjectSuggest)
 		f.word("channel", i, "followup_scope", e.FollowupScope, "contact", "company", "participants")
 		f.word("channel", i, "require_dkim", e.RequireDKIM, "off", "quarantine", "reject")
 		if _, err := e.reopen(); err != nil {

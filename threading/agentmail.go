@@ -1,0 +1,199 @@
+package threading
+
+import (
+	"context"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode"
+
+	"ticketgate/store"
+	"ticketgate/threading/message"
+)
+
+// What an agent says to us on the first line of a mail.
+const (
+	noteDirective = "#note" // keep it as a note
+	fromDirective = "#from" // it is the mail of the customer whose address follows
+)
+
+// directive takes a directive off the first line of a text, and gives what
+// stood behind it on that line.
+func directive(text, name string) (value, rest string, ok bool) {
+	trimmed := strings.TrimLeftFunc(text, unicode.IsSpace)
+	first, rest, _ := strings.Cut(trimmed, "\n")
+	first = strings.TrimSpace(first)
+	if len(first) < len(name) || !strings.EqualFold(first[:len(name)], name) {
+		return "", text, false
+	}
+	value = first[len(name):]
+	if value != "" && value[0] != ':' && value[0] != ' ' && value[0] != '\t' {
+		return "", text, false // another word that begins like it
+	}
+	return strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(value), ":")), strings.TrimLeft(rest, "\r\n"), true
+}
+
+// fromAgent files an agent's mail to a ticket that he sees. His word to what
+// the customer wrote, or to an answer, goes on to the customer as if he had
+// written it at the desk; everything else is a note. kept tells that the
+// activity is stored already, as a stranger's.
+func (f *filing) fromAgent(ctx context.Context, d Decision, t *store.Ticket, a *store.Activity, kept bool) error {
+	agent := f.agent()
+	a.Sender, a.CreatedBy, a.External = store.SenderAgent, agent.ID, false
+	a.Author = store.Author{Kind: store.AuthorAgent, ID: agent.ID, Name: agent.Name, Address: f.author.String()}
+	_, rest, note := directive(f.Message.ReplyText, noteDirective)
+	if note {
+		a.ReplyText = rest
+		_, a.Text, _ = directive(a.Text, noteDirective)
+	}
+	answers, ok, err := f.answersCustomer(ctx, d, *t)
+	if err != nil {
+		return err
+	}
+	if !ok || note {
+		return f.noteOfAgent(ctx, t, a, kept)
+	}
+	sent := *a
+	err = f.sendOn(ctx, agent, answers, t, &sent, kept)
+	switch store.CodeOf(err) {
+	case store.CodeInvalid, store.CodeConflict, store.CodeTooLarge:
+		a.Comment = "It was not sent on: " + err.Error()
+		return f.noteOfAgent(ctx, t, a, kept)
+	case "":
+		*a = sent
+	}
+	return err
+}
+
+// answersCustomer tells whether an agent's mail answers the customer's mail or
+// an answer of ours, as told by the token of the notification, and gives the
+// activity that it answers; "" is the customer's newest.
+func (f *filing) answersCustomer(ctx context.Context, d Decision, t store.Ticket) (answers string, ok bool, err error) {
+	if f.Message.Automatic.Is || t.Kind == store.KindInternal || d.Names == "" || !d.By.token() || f.filedBefore() {
+		return "", false, nil
+	}
+	named, err := f.tx.Activity(ctx, d.Names)
+	switch {
+	case store.IsNotFound(err):
+		return "", false, nil
+	case err != nil:
+		return "", false, err
+	case named.Type == store.TypeIncoming && named.Sender == store.SenderParticipant:
+		return named.ID, named.Ticket == t.Number, nil
+	}
+	return "", named.Type == store.TypeOutgoing, nil
+}
+
+// filedBefore tells whether a mail with the same Message-ID is here already: a
+// mail that is sent to the customer is sent once.
+func (f *filing) filedBefore() bool {
+	return slices.ContainsFunc(f.refs, func(r store.MessageRef) bool {
+		return r.MessageID == f.Message.MessageID && r.Kind == store.RefTheirs
+	})
+}
+
+// noteOfAgent keeps an agent's mail as a note.
+func (f *filing) noteOfAgent(ctx context.Context, t *store.Ticket, a *store.Activity, kept bool) error {
+	a.Type = store.TypeNote
+	if t.Kind == store.KindInternal {
+		a.Medium = store.MediumInternal
+	}
+	if kept {
+		if err := f.tx.UpdateActivity(ctx, *a); err != nil {
+			return err
+		}
+		return f.tx.UpdateTicket(ctx, *t)
+	}
+	return f.write(ctx, t, a, event{kind: eventActivity})
+}
+
+// sendOn sends an agent's mail to the customer: what he newly wrote and the
+// files, from the ticket's account, without his own address.
+func (f *filing) sendOn(ctx context.Context, agent *store.Agent, answers string, t *store.Ticket, a *store.Activity, kept bool) error {
+	account, err := sendingAccount(f.desk, "", f.desk.Channel(t.ChannelID), t.AccountID)
+	if err != nil {
+		return err
+	}
+	body := f.agentsWords(account)
+	if body.empty() {
+		return store.Invalid("text", "there is nothing newly written in it")
+	}
+	a.Type, a.Subject, a.Text, a.HTML, a.ReplyText = store.TypeOutgoing, "", body.text, "", body.text
+	a.MessageID, a.ReplyTo, a.ReplyDiffers, a.NameMarked = "", nil, false, false
+	e := &entry{
+		work: f.work, agent: agent, t: t, body: body, kept: kept,
+		n: NewActivity{Type: store.TypeOutgoing, Medium: store.MediumEmail, AccountID: account.ID, Answers: answers},
+	}
+	if err := e.file(ctx, a); err != nil {
+		return err
+	}
+	if f.Message.MessageID == "" || kept {
+		return nil
+	}
+	return f.tx.AddMessageRefs(ctx, []store.MessageRef{{MessageID: f.Message.MessageID, ActivityID: a.ID, Ticket: t.Number, Kind: store.RefTheirs}})
+}
+
+// agentsWords gives what an agent newly wrote, with the account's address in
+// the place of his own, and the files but for the signature of the mail itself.
+func (f *filing) agentsWords(account *store.MailAccount) content {
+	private := regexp.MustCompile(`(?i)` + regexp.QuoteMeta(f.author.String()))
+	c := content{
+		text:  strings.TrimSpace(private.ReplaceAllLiteralString(f.Message.ReplyText, account.Address)),
+		blobs: append(slices.Clone(f.parts), f.raw),
+	}
+	for i, part := range f.Message.Attachments {
+		if strings.HasSuffix(part.Type, "-signature") {
+			continue
+		}
+		c.size += int64(part.Size)
+		c.files = append(c.files, store.Attachment{
+			ID: store.NewID(), Position: i, Name: part.Name, Type: part.Type, Size: int64(part.Size), Hash: f.parts[i].Hash,
+		})
+	}
+	return c
+}
+
+// forCustomer reads the directive by which an agent files the mail of a
+// customer: from here on the mail is the customer's.
+func (f *filing) forCustomer() {
+	agent := f.agent()
+	if agent == nil || f.Message.Automatic.Is {
+		return
+	}
+	value, text, ok := directive(f.Message.Text, fromDirective)
+	if !ok {
+		return
+	}
+	customer, ok := f.customer(value)
+	if !ok {
+		return
+	}
+	mail, parsed := *f.delivered, *f.Message
+	parsed.Subject = f.s.keys.bareSubject(parsed.Subject)
+	parsed.Text, parsed.ReplyText, parsed.HTML = text, text, withoutDirective(parsed.HTML)
+	parsed.From, parsed.ReplyTo, parsed.To, parsed.Cc = []message.Address{customer}, nil, nil, nil
+	mail.Message, mail.author, mail.sole = &parsed, customer, true
+	f.delivered, f.behalf = &mail, agent
+}
+
+// customer reads the address behind the directive. An address of our own, or
+// an agent's, is no customer's.
+func (f *filing) customer(value string) (message.Address, bool) {
+	list := message.ParseAddressList(value)
+	if len(list) != 1 || !list[0].Valid() {
+		return message.Address{}, false
+	}
+	c := list[0]
+	return c, !f.ours(c) && f.desk.AgentByKey(c.Key()) == nil
+}
+
+var directiveInHTML = regexp.MustCompile(`(?i)#from:?\s*(?:&lt;|&#60;)?\s*(?:<a\b[^>]*>)?[^<>\s]+@[^<>\s]+(?:</a>)?\s*(?:&gt;|&#62;)?`)
+
+// withoutDirective takes the directive out of the HTML, once.
+func withoutDirective(rich string) string {
+	at := directiveInHTML.FindStringIndex(rich)
+	if at == nil {
+		return rich
+	}
+	return rich[:at[0]] + rich[at[1]:]
+}
