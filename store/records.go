@@ -175,8 +175,9 @@ type ActivityDetail struct {
 	Cc            []Address `json:"cc,omitempty"`
 	Bcc           []Address `json:"bcc,omitempty"`
 	ReplyTo       []Address `json:"reply_to,omitempty"`
-	ReplyDiffers  bool      `json:"reply_differs,omitempty"` // Reply-To has another domain than From
+	ReplyDiffers  bool      `json:"reply_differs,omitempty"` // Reply-To is not used: its domain is not From's, or no signature covers it
 	NameMarked    bool      `json:"name_marked,omitempty"`   // the From name holds another address
+	MixedScript   bool      `json:"mixed_script,omitempty"`  // From has letters that look like others
 	EnvelopeFrom  string    `json:"envelope_from,omitempty"`
 	EnvelopeTo    []string  `json:"envelope_to,omitempty"`
 	DeliveryID    string    `json:"delivery_id,omitempty"`

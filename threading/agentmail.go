@@ -119,7 +119,7 @@ func (f *filing) sendOn(ctx context.Context, agent *store.Agent, answers string,
 		return store.Invalid("text", "there is nothing newly written in it")
 	}
 	a.Type, a.Subject, a.Text, a.HTML, a.ReplyText = store.TypeOutgoing, "", body.text, "", body.text
-	a.MessageID, a.ReplyTo, a.ReplyDiffers, a.NameMarked = "", nil, false, false
+	a.MessageID, a.ReplyTo, a.ReplyDiffers, a.NameMarked, a.MixedScript = "", nil, false, false, false
 	e := &entry{
 		work: f.work, agent: agent, t: t, body: body, kept: kept,
 		n: NewActivity{Type: store.TypeOutgoing, Medium: store.MediumEmail, AccountID: account.ID, Answers: answers},

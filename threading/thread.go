@@ -263,7 +263,8 @@ func (f *filing) activity(d Decision, who person, t store.Ticket) store.Activity
 		External: d.Sender == store.SenderParticipant && !f.senderFacts().weak(),
 		ActivityDetail: store.ActivityDetail{
 			From: addresses(m.From), To: addresses(m.To), Cc: addresses(m.Cc), ReplyTo: addresses(m.ReplyTo),
-			ReplyDiffers: replyDiffers(m) || !f.trusts("reply-to"), NameMarked: f.author.NameHoldsAddress || f.author.MixedScript,
+			ReplyDiffers: replyDiffers(m) || !f.trusts("reply-to"), NameMarked: f.author.NameHoldsAddress,
+			MixedScript:  f.author.MixedScript,
 			EnvelopeFrom: message.Clean(f.From), DeliveryID: f.DeliveryID, QueueID: message.Clean(f.QueueID),
 			InReplyTo: m.InReplyTo, References: m.References, Trace: f.Trace, Auth: &auth,
 			Match:   &store.Match{By: string(d.By), Score: d.Score, Signals: some(d.Signals)},

@@ -2,8 +2,11 @@ package api
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"strconv"
+
+	"github.com/danielgtaylor/huma/v2"
 
 	"ticketgate/store"
 	"ticketgate/threading"
@@ -21,6 +24,9 @@ func (a *api) registerActivities() {
 		find: a.findActivity, summary: "One activity"}, a.getActivity)
 	add(a, route{id: "patch-activity", method: http.MethodPatch, path: activityPath, tag: tagDesk,
 		find: a.findActivity, summary: "Show or hide an activity in the external access"}, a.patchActivity)
+	add(a, route{id: "move-activity", method: http.MethodPost, path: activityPath + "/move", tag: tagDesk,
+		find: a.findActivity, status: http.StatusOK,
+		summary: "Put an activity into another ticket, or into a new one; later mail of its thread follows. Moving it back undoes that"}, a.moveActivity)
 	add(a, route{id: "list-activity-deliveries", method: http.MethodGet, path: activityPath + "/deliveries", tag: tagDesk,
 		find: a.findActivity, summary: "The ledger's rows of an activity"}, a.activityDeliveries)
 }
@@ -169,6 +175,48 @@ func (a *api) patchActivity(ctx context.Context, c *call, in *activityPatch) (*a
 		}
 		return shapes[0], nil
 	})
+	return &answer[activityShape]{Body: s}, err
+}
+
+type moveInput struct {
+	OnActivity
+	Body struct {
+		To moveTarget `json:"to" required:"true" doc:"the number of a ticket, or new"`
+	}
+}
+
+// moveTarget is a ticket number, or 0 for "new".
+type moveTarget int64
+
+// UnmarshalJSON takes both forms; the schema has refused others.
+func (m *moveTarget) UnmarshalJSON(b []byte) error {
+	if len(b) > 0 && b[0] == '"' {
+		*m = 0
+		return nil
+	}
+	return json.Unmarshal(b, (*int64)(m))
+}
+
+// Schema describes both forms.
+func (moveTarget) Schema(huma.Registry) *huma.Schema {
+	first := 1.0
+	number := &huma.Schema{Type: huma.TypeInteger, Minimum: &first}
+	word := &huma.Schema{Type: huma.TypeString, Enum: []any{"new"}}
+	s := &huma.Schema{OneOf: []*huma.Schema{number, word}}
+	for _, each := range []*huma.Schema{number, word, s} {
+		each.PrecomputeMessages()
+	}
+	return s
+}
+
+// moveActivity shows the activity where it lies now. A target that the caller
+// may not see is a 422, as for one that does not exist: it is no thing of the path.
+func (a *api) moveActivity(ctx context.Context, c *call, in *moveInput) (*answer[activityShape], error) {
+	v, err := a.Desk.MoveActivity(ctx, c.agent, c.ticket.Number, c.entry.ID, int64(in.Body.To))
+	if err != nil {
+		return nil, err
+	}
+	s, err := a.activityShapeOf(ctx, v)
 	return &answer[activityShape]{Body: s}, err
 }
 

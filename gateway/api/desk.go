@@ -20,6 +20,7 @@ type tickets interface {
 	CreateTicket(ctx context.Context, agent *store.Agent, n threading.NewTicket) (store.Ticket, error)
 	PatchTicket(ctx context.Context, agent *store.Agent, number int64, p threading.TicketPatch) (store.Ticket, error)
 	AddActivity(ctx context.Context, agent *store.Agent, number int64, n threading.NewActivity) (store.Activity, error)
+	MoveActivity(ctx context.Context, agent *store.Agent, number int64, id string, to int64) (store.Activity, error)
 }
 
 type suggestions interface {

@@ -35,6 +35,7 @@ var matrix = map[string]string{
 	"POST /tickets/{number}/activities":                        seen,
 	"GET /tickets/{number}/activities/{id}":                    seen,
 	"PATCH /tickets/{number}/activities/{id}":                  seen,
+	"POST /tickets/{number}/activities/{id}/move":              seen,
 	"GET /tickets/{number}/activities/{id}/raw":                seen,
 	"GET /tickets/{number}/activities/{id}/deliveries":         seen,
 	"GET /tickets/{number}/activities/{id}/attachments/{file}": seen,

@@ -55,7 +55,7 @@ type statusMention struct {
 type participantShape struct {
 	Address string `json:"address"`
 	Name    string `json:"name"`
-	Active  bool   `json:"active" doc:"an agent chose it as a recipient, or it is the customer"`
+	Active  bool   `json:"active" doc:"gets a copy of the next answer: an agent chose it, or it is the customer"`
 }
 
 type heldShape struct {
@@ -166,8 +166,10 @@ type activityShape struct {
 	Cc           []store.Address      `json:"cc"`
 	Bcc          []store.Address      `json:"bcc"`
 	ReplyTo      []store.Address      `json:"reply_to"`
-	ReplyDiffers bool                 `json:"reply_to_differs" doc:"Reply-To has another domain than From, and is not used"`
+	ReplyDiffers bool                 `json:"reply_to_differs" doc:"Reply-To has another domain than From, or no signature covers it: it is not used"`
 	NameMarked   bool                 `json:"name_contains_address" doc:"the name beside the address holds another address"`
+	MixedScript  bool                 `json:"mixed_script" doc:"name or domain has letters that look like those of another script"`
+	Moved        []int64              `json:"moved" doc:"tickets where it lay before agents moved it"`
 	Subject      string               `json:"subject"`
 	Text         string               `json:"text"`
 	HTML         string               `json:"html"`
@@ -193,7 +195,8 @@ func activityOf(v store.Activity, files []store.Attachment, state store.Delivery
 		ID: v.ID, Ticket: v.Ticket, CreatedBy: orNull(v.CreatedBy), AccountID: orNull(v.AccountID),
 		Answers: orNull(v.Answers), Type: v.Type, Medium: v.Medium, Author: v.Author,
 		From: some(v.From), To: some(v.To), Cc: some(v.Cc), Bcc: some(v.Bcc), ReplyTo: some(v.ReplyTo),
-		ReplyDiffers: v.ReplyDiffers, NameMarked: v.NameMarked, Subject: v.Subject, Text: v.Text, HTML: v.HTML,
+		ReplyDiffers: v.ReplyDiffers, NameMarked: v.NameMarked,
+		MixedScript: v.MixedScript, Moved: some(v.Moved), Subject: v.Subject, Text: v.Text, HTML: v.HTML,
 		ReplyText: v.ReplyText, MessageID: orNull(v.MessageID), CreatedAt: v.CreatedAt.UTC(),
 		Sender: orNull(v.Sender), Automatic: orNull(v.Automatic), Auth: v.Auth, Match: v.Match,
 		Attachments: some(files), External: v.External, Changes: some(v.Changes), Comment: v.Comment,

@@ -226,20 +226,27 @@ func (a *api) getTicket(ctx context.Context, c *call, _ *OnTicket) (*ticketAnswe
 	return &ticketAnswer{ETag: etag(v.Version), Body: s}, nil
 }
 
+type participantInput struct {
+	Address string `json:"address" required:"true" maxLength:"400"`
+	Name    string `json:"name" maxLength:"200"`
+	Active  bool   `json:"active" required:"true"`
+}
+
 type ticketPatch struct {
 	OnTicket
 	IfMatch string `header:"If-Match" maxLength:"100"`
 	Body    struct {
-		Subject       opt[string]   `json:"subject" maxLength:"1000"`
-		StatusID      opt[string]   `json:"status_id" maxLength:"64"`
-		ChannelID     opt[string]   `json:"channel_id" maxLength:"64"`
-		OwnerID       opt[string]   `json:"owner_id" maxLength:"64"`
-		ResponsibleID opt[string]   `json:"responsible_id" maxLength:"64"`
-		MarkerID      opt[string]   `json:"marker_id" maxLength:"64"`
-		ContactID     opt[string]   `json:"contact_id" maxLength:"64"`
-		Priority      opt[string]   `json:"priority" enum:"low,normal,high,urgent"`
-		Tags          opt[[]string] `json:"tags" maxItems:"50"`
-		Comment       string        `json:"comment" maxLength:"10000" lines:"many" doc:"kept with the activity that this PATCH writes"`
+		Subject       opt[string]        `json:"subject" maxLength:"1000"`
+		StatusID      opt[string]        `json:"status_id" maxLength:"64"`
+		ChannelID     opt[string]        `json:"channel_id" maxLength:"64"`
+		OwnerID       opt[string]        `json:"owner_id" maxLength:"64"`
+		ResponsibleID opt[string]        `json:"responsible_id" maxLength:"64"`
+		MarkerID      opt[string]        `json:"marker_id" maxLength:"64"`
+		ContactID     opt[string]        `json:"contact_id" maxLength:"64"`
+		Priority      opt[string]        `json:"priority" enum:"low,normal,high,urgent"`
+		Tags          opt[[]string]      `json:"tags" maxItems:"50"`
+		Participants  []participantInput `json:"participants" maxItems:"200" doc:"whom to switch on or off for the next answer, or to add; those not named stay as they are"`
+		Comment       string             `json:"comment" maxLength:"10000" lines:"many" doc:"kept with the activity that this PATCH writes"`
 	}
 }
 
@@ -258,6 +265,9 @@ func (a *api) patchTicket(ctx context.Context, c *call, in *ticketPatch) (*ticke
 		Subject: b.Subject.clearable(), StatusID: b.StatusID.clearable(), ChannelID: b.ChannelID.clearable(),
 		OwnerID: b.OwnerID.clearable(), ResponsibleID: b.ResponsibleID.clearable(), MarkerID: b.MarkerID.clearable(),
 		ContactID: b.ContactID.clearable(), Tags: b.Tags.clearable(), Comment: b.Comment, IfVersion: ifMatch(in.IfMatch),
+	}
+	for _, someone := range b.Participants {
+		p.Participants = append(p.Participants, threading.ParticipantPatch(someone))
 	}
 	if b.Priority.Sent {
 		priority := store.Priority(b.Priority.Value)
