@@ -41,12 +41,15 @@ func (f *filing) fromAgent(ctx context.Context, d Decision, t *store.Ticket, a *
 	agent := f.agent()
 	a.Sender, a.CreatedBy, a.External = store.SenderAgent, agent.ID, false
 	a.Author = store.Author{Kind: store.AuthorAgent, ID: agent.ID, Name: agent.Name, Address: f.author.String()}
-	_, rest, note := directive(f.Message.ReplyText, noteDirective)
+	if words, ok := message.ReplyAbove(f.Message.Text, replyMark); ok {
+		a.ReplyText = words
+	}
+	_, rest, note := directive(a.ReplyText, noteDirective)
 	if note {
 		a.ReplyText = rest
 		_, a.Text, _ = directive(a.Text, noteDirective)
 	}
-	answers, ok, err := f.answersCustomer(ctx, d, *t)
+	answers, ok, err := f.answersCustomer(ctx, d, *t, a.ID)
 	if err != nil {
 		return err
 	}
@@ -68,27 +71,27 @@ func (f *filing) fromAgent(ctx context.Context, d Decision, t *store.Ticket, a *
 // answersCustomer tells whether an agent's mail answers the customer's mail or
 // an answer of ours, as told by the token of the notification, and gives the
 // activity that it answers; "" is the customer's newest.
-func (f *filing) answersCustomer(ctx context.Context, d Decision, t store.Ticket) (answers string, ok bool, err error) {
-	if f.Message.Automatic.Is || t.Kind == store.KindInternal || d.Names == "" || !d.By.token() || f.filedBefore() {
+func (f *filing) answersCustomer(ctx context.Context, d Decision, t store.Ticket, self string) (answers string, ok bool, err error) {
+	if f.Message.Automatic.Is || d.Names == "" || !d.By.token() || f.filedBefore(self) {
 		return "", false, nil
 	}
 	named, err := f.tx.Activity(ctx, d.Names)
 	switch {
 	case store.IsNotFound(err):
 		return "", false, nil
-	case err != nil:
+	case err != nil || !goesOut(t, named) || named.Ticket != t.Number:
 		return "", false, err
-	case named.Type == store.TypeIncoming && named.Sender == store.SenderParticipant:
-		return named.ID, named.Ticket == t.Number, nil
+	case named.Type == store.TypeIncoming:
+		return named.ID, true, nil
 	}
-	return "", named.Type == store.TypeOutgoing, nil
+	return "", true, nil
 }
 
-// filedBefore tells whether a mail with the same Message-ID is here already: a
-// mail that is sent to the customer is sent once.
-func (f *filing) filedBefore() bool {
+// filedBefore tells whether another mail with the same Message-ID is here
+// already: what is sent to the customer is sent once.
+func (f *filing) filedBefore(self string) bool {
 	return slices.ContainsFunc(f.refs, func(r store.MessageRef) bool {
-		return r.MessageID == f.Message.MessageID && r.Kind == store.RefTheirs
+		return r.MessageID == f.Message.MessageID && r.Kind == store.RefTheirs && r.ActivityID != self
 	})
 }
 
@@ -114,7 +117,7 @@ func (f *filing) sendOn(ctx context.Context, agent *store.Agent, answers string,
 	if err != nil {
 		return err
 	}
-	body := f.agentsWords(account)
+	body := f.agentsWords(a.ReplyText, account)
 	if body.empty() {
 		return store.Invalid("text", "there is nothing newly written in it")
 	}
@@ -135,10 +138,10 @@ func (f *filing) sendOn(ctx context.Context, agent *store.Agent, answers string,
 
 // agentsWords gives what an agent newly wrote, with the account's address in
 // the place of his own, and the files but for the signature of the mail itself.
-func (f *filing) agentsWords(account *store.MailAccount) content {
+func (f *filing) agentsWords(words string, account *store.MailAccount) content {
 	private := regexp.MustCompile(`(?i)` + regexp.QuoteMeta(f.author.String()))
 	c := content{
-		text:  strings.TrimSpace(private.ReplaceAllLiteralString(f.Message.ReplyText, account.Address)),
+		text:  strings.TrimSpace(private.ReplaceAllLiteralString(words, account.Address)),
 		blobs: append(slices.Clone(f.parts), f.raw),
 	}
 	for i, part := range f.Message.Attachments {

@@ -180,9 +180,28 @@ func (s *Service) story(desk *store.Desk, t store.Ticket, a store.Activity) stor
 	return told
 }
 
+// replyMark begins every notification: what an agent writes above it, and
+// nothing below, is his answer.
+const replyMark = "[reply above this line]"
+
+// invitation says what becomes of an agent's reply to a notification.
+func invitation(t store.Ticket, a store.Activity) string {
+	if goesOut(t, a) {
+		return replyMark + " Your reply goes to the customer; #note on its first line keeps it a note."
+	}
+	return replyMark + " Your reply becomes a note."
+}
+
+// goesOut tells whether an agent's reply to the notification of an activity
+// goes to the customer: to the customer's own word, and to an answer.
+func goesOut(t store.Ticket, a store.Activity) bool {
+	return t.Kind != store.KindInternal &&
+		(a.Type == store.TypeOutgoing || a.Type == store.TypeIncoming && a.Sender == store.SenderParticipant)
+}
+
 // to writes the story to one agent. Who lost the ticket reads no more of it.
 func (n story) to(agent *store.Agent, t store.Ticket, a store.Activity, e event) string {
-	head := n.reference + ": " + headline(agent, t, a, e) + n.channel + "\n" + n.subject + "\n\n" + n.facts
+	head := invitation(t, a) + "\n\n" + n.reference + ": " + headline(agent, t, a, e) + n.channel + "\n" + n.subject + "\n\n" + n.facts
 	if n.excerpt != "" && !slices.Contains(e.lost, agent.ID) {
 		head += "\n" + n.excerpt + "\n"
 	}

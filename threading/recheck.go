@@ -54,6 +54,9 @@ func (f *filing) recheckActivity(ctx context.Context, a store.Activity) error {
 	if a, err = f.tx.Activity(ctx, a.ID); err != nil { // anew, under the ticket's lock
 		return err
 	}
+	if done, err := f.recheckAgent(ctx, t, a); done || err != nil {
+		return err
+	}
 	strong := !f.senderFacts().weak()
 	// what an agent did meanwhile stands
 	withheld := a.Withheld && !t.LastOutgoingAt.After(a.CreatedAt) && !t.ClosedAt.After(a.CreatedAt)
@@ -69,6 +72,25 @@ func (f *filing) recheckActivity(ctx context.Context, a store.Activity) error {
 		}
 	}
 	return f.tx.UpdateActivity(ctx, a)
+}
+
+// recheckAgent does what an agent's mail asks for, once it is known to be his.
+// Until then it lay in the ticket as a stranger's.
+func (f *filing) recheckAgent(ctx context.Context, t store.Ticket, a store.Activity) (bool, error) {
+	if f.agent() == nil || a.Type != store.TypeIncoming || a.Sender != store.SenderStranger {
+		return false, nil
+	}
+	who, err := f.who(ctx)
+	if err != nil {
+		return false, err
+	}
+	d, err := f.decide(ctx, who)
+	if err != nil || d.Sender != store.SenderAgent || d.Outcome != OutcomeAppend || d.Ticket != t.Number {
+		return false, err
+	}
+	auth := f.Auth
+	a.Auth, a.Withheld, a.Trace = &auth, false, f.Trace
+	return true, f.fromAgent(ctx, d, &t, &a, true)
 }
 
 func (f *filing) recheckQuarantined(ctx context.Context, id string) error {

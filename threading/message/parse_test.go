@@ -350,3 +350,27 @@ func TestClean(t *testing.T) {
 		}
 	}
 }
+
+// What stands above a mark of ours is the reply, whatever the mail program puts
+// between; nothing below it is ever taken for one.
+func TestReplyAbove(t *testing.T) {
+	const mark = "[mark]"
+	for name, c := range map[string]struct{ text, want string }{
+		"quoted":               {"Yes.\n\nOn Sunday Support wrote:\n> [mark] words\n> more", "Yes."},
+		"an unknown language":  {"Yes.\n\nДен Sonntag skribis Support <s@x.example> 12:00:\n> [mark] words", "Yes."},
+		"Outlook":              {"Yes.\n\n-----Original Message-----\nFrom: Support\nSent: Sunday\nTo: Anna\nSubject: x\n\n[mark] words\nmore", "Yes."},
+		"Outlook, no word":     {"-----Original Message-----\nFrom: Support\nSent: Sunday\nTo: Anna\nSubject: x\n\n[mark] words", ""},
+		"Outlook's fields":     {"Yes.\n\nFrom: Support\nSent: Sunday\nTo: Anna\nSubject: x\n\n[mark] words", "Yes."},
+		"with a signature":     {"Yes.\n\n-- \nAnna\nPhone 1\n\n> [mark] words", "Yes."},
+		"no word":              {"On Sunday Support <s@x.example> wrote:\n> [mark] words\n> more", ""},
+		"nothing above at all": {"[mark] words", ""},
+		"below":                {"> [mark] words\n\nYes, below.", ""},
+	} {
+		if got, found := ReplyAbove(c.text, mark); got != c.want || !found {
+			t.Errorf("%s: %q, %v; want %q", name, got, found, c.want)
+		}
+	}
+	if _, found := ReplyAbove("Yes.", mark); found {
+		t.Error("a mark was found where there is none")
+	}
+}

@@ -26,6 +26,25 @@ func replyText(text string) string {
 	return strings.TrimSpace(text)
 }
 
+// ReplyAbove returns what was newly written above the first line that holds
+// mark, without what introduces the quote that mark stands in; it may be empty.
+// found tells whether there is such a line. It is exact where ReplyText has to
+// guess: for answers to mail that we wrote ourselves.
+func ReplyAbove(text, mark string) (reply string, found bool) {
+	before, _, found := strings.Cut(text, mark)
+	if !found {
+		return "", false
+	}
+	lines := splitLines(before)
+	marked := lines[len(lines)-1] // the beginning of the line that holds the mark
+	t := replyTrimmer{lines: lines[:len(lines)-1], exact: true}
+	t.trim()
+	if isQuoted(marked) {
+		t.dropIntroduction()
+	}
+	return strings.TrimSpace(strings.Join(t.kept, "\n")), true
+}
+
 func splitLines(text string) []string {
 	if strings.Contains(text, "\u00a0") {
 		text = strings.ReplaceAll(text, "\u00a0", " ")
@@ -46,6 +65,7 @@ func splitLines(text string) []string {
 type replyTrimmer struct {
 	lines []string
 	kept  []string
+	exact bool // what is above is all that was written: nothing else is kept
 }
 
 // trim walks down the lines. An introduction whose quote is marked with > is
@@ -71,7 +91,7 @@ func (t *replyTrimmer) trim() {
 			continue
 		}
 		if t.original(i) {
-			if !t.hasText() { // forwarded without a word: the old mail is what is said
+			if !t.hasText() && !t.exact { // forwarded without a word: the old mail is what is said
 				t.kept = t.lines[i:]
 			}
 			break
@@ -154,6 +174,18 @@ func (t *replyTrimmer) dropDevice() {
 		last--
 	}
 	if last > 0 && isDeviceLine(t.kept[last], devicePhrases[:]) {
+		t.kept = t.kept[:last]
+	}
+}
+
+// dropIntroduction drops a last line that stands by itself and ends in a colon:
+// it introduces the quote below, in whatever language.
+func (t *replyTrimmer) dropIntroduction() {
+	last := len(t.kept) - 1
+	for last >= 0 && strings.TrimSpace(t.kept[last]) == "" {
+		last--
+	}
+	if last >= 0 && (last == 0 || t.kept[last-1] == "") && strings.HasSuffix(strings.TrimSpace(t.kept[last]), ":") {
 		t.kept = t.kept[:last]
 	}
 }
