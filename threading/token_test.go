@@ -3,8 +3,10 @@ package threading
 import (
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"ticketgate/store"
+	"ticketgate/threading/message"
 )
 
 func mustTokens(t testing.TB, secrets ...string) *Tokens {
@@ -88,4 +90,43 @@ func TestLoopMark(t *testing.T) {
 			t.Errorf("%q passes for a mark of ours", forged)
 		}
 	}
+}
+
+// FuzzThreadIDs feeds In-Reply-To and References through reading and tokens:
+// what comes out is clean, bounded and each id once, and no token is valid that
+// was not minted.
+func FuzzThreadIDs(f *testing.F) {
+	tokens, err := NewTokens([]string{"one"})
+	if err != nil {
+		f.Fatal(err)
+	}
+	const activity = "01a21097-256c-7cff-bc60-9849f67e1418"
+	minted := tokens.Activity(activity)
+	f.Add("<a@b.example>", "<x@y.example> <z@y.example>")
+	f.Add("<"+minted+".1@desk.example>", "<"+strings.ToUpper(minted)+".2@desk.example>")
+	f.Add("Ann's mail of Sunday <a@b>", "<a@b> <a@b> <<c@d>>")
+	f.Add(minted[:44]+"!.1@x", "<"+minted+"@x> <\r\n folded@x>")
+	f.Add("no brackets@x.example", strings.Repeat("<", 500))
+	f.Fuzz(func(t *testing.T, inReplyTo, references string) {
+		m := &filing{delivered: &delivered{Incoming: Incoming{Message: &message.Message{
+			InReplyTo: message.ParseIDs(inReplyTo), References: message.ParseIDs(references),
+		}}}}
+		seen := map[string]bool{}
+		for _, id := range m.threadIDs() {
+			if id == "" || seen[id] || strings.ContainsAny(id, "<>\r\n\x00 ") || !utf8.ValidString(id) || len(id) > 998 {
+				t.Fatalf("id %q", id)
+			}
+			seen[id] = true
+			got, ok := tokens.inMessageID(id)
+			if ok && (got != activity || !strings.EqualFold(id[:tokenLength-1], minted[:tokenLength-1])) {
+				t.Fatalf("%q is a token of %q", id, got)
+			}
+			if ok && !tokenInMessageID(id) {
+				t.Fatalf("%q is valid, and does not look like a token", id)
+			}
+		}
+		if len(seen) > 400 {
+			t.Fatalf("%d ids", len(seen))
+		}
+	})
 }
