@@ -91,7 +91,21 @@ type MailAccount struct {
 	CreatedAt         time.Time `json:"-"`
 	LastReceivedAt    time.Time `json:"-"`
 	LastSentAt        time.Time `json:"-"`
+
+	TrustedSenders []TrustedSender `json:"trusted_senders,omitempty"`
 }
+
+// TrustedSender is a mailer whose verified mail is taken as it says.
+type TrustedSender struct {
+	Address  string `json:"address"`
+	Customer string `json:"customer"` // one of the Customer words
+}
+
+// Where the mail of a trusted sender names the customer.
+const (
+	CustomerFrom    = "from"
+	CustomerReplyTo = "reply_to" // a form's mail: the customer is who stands in Reply-To
+)
 
 // The types of mail account.
 const (

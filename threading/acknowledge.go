@@ -48,6 +48,8 @@ func (f *filing) mayAcknowledge(ctx context.Context, t store.Ticket, a store.Act
 		return false, "the sender is not verified", nil
 	case f.agent() != nil:
 		return false, "an agent wrote it", nil
+	case f.mailed:
+		return false, "the address was typed into a form", nil
 	case a.Sender == store.SenderStranger:
 		return false, "a stranger wrote it", nil
 	case f.ours(f.author):

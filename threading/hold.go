@@ -124,11 +124,34 @@ func (s *Service) Dismiss(ctx context.Context, agent *store.Agent, number int64)
 			return err
 		}
 		held.SuggestedTicket = 0
+		if err := w.show(ctx, held); err != nil {
+			return err
+		}
 		a := w.statusChange(held, agent, []store.Change{{Field: "suggested_ticket", From: s.Reference(suggested.Number), To: ""}})
 		dismissed = held
 		return w.history(ctx, &dismissed, &a)
 	})
 	return dismissed, err
+}
+
+// show lets the customer see his mail in the portal, now that it waits for
+// nothing; a stranger's, and one that failed, stays hidden.
+func (w *work) show(ctx context.Context, held store.Ticket) error {
+	list, _, err := w.tx.Activities(ctx, held.Number, "", 200)
+	if err != nil {
+		return err
+	}
+	for _, a := range list {
+		if a.Type != store.TypeIncoming || a.Sender != store.SenderParticipant || a.Auth == nil ||
+			a.Auth.Verdict == store.Failed || a.Auth.Verdict == store.AuthError {
+			continue
+		}
+		a.External = true
+		if err := w.tx.UpdateActivity(ctx, a); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // waiting finds the held ticket and the suggested one from either number.

@@ -190,6 +190,7 @@ type filing struct {
 	results  []Result
 	acked    bool               // one acknowledgement in all
 	behalf   *store.Agent       // who filed the mail for the customer that author is; nil: the author himself
+	mailed   bool               // a trusted mailer wrote it, for the customer that author is
 	refs     []store.MessageRef // what is known of the ids that the mail names
 }
 
@@ -216,6 +217,7 @@ func (s *Service) newFiling(ctx context.Context, tx *store.Tx, m *delivered) (*f
 		f.aim(account, extension, i)
 	}
 	f.forCustomer()
+	f.byMailer()
 	return f, nil
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"strings"
 
 	"ticketgate/gateway/gateway"
@@ -61,7 +62,11 @@ func (w *world) explained(core *gateway.Core, x threading.Explanation) error {
 		rows = append(rows, [2]string{"ticket", core.Threading.Reference(*x.Match.Ticket) + " " + bracketed(x.Match.By)})
 	}
 	for _, s := range x.Match.Signals {
-		rows = append(rows, [2]string{"signal", s.Kind + " " + s.Value + " " + bracketed(s.Why)})
+		leads := ""
+		if s.Ticket != 0 {
+			leads = "-> " + core.Threading.Reference(s.Ticket) + " "
+		}
+		rows = append(rows, [2]string{"signal", fmt.Sprintf("%s %s %sweight %d %s", s.Kind, s.Value, leads, s.Weight, bracketed(s.Why))})
 	}
 	acknowledged := "no"
 	if x.Acknowledge.Will {

@@ -43,6 +43,8 @@ type accountShape struct {
 	BounceAddress     *string    `json:"bounce_address"`
 	Sign              bool       `json:"sign"`
 	MessagesPerMinute int        `json:"messages_per_minute"`
+
+	TrustedSenders []store.TrustedSender `json:"trusted_senders"`
 }
 
 func accountOf(m store.MailAccount, times store.AccountTimes) accountShape {
@@ -52,6 +54,7 @@ func accountOf(m store.MailAccount, times store.AccountTimes) accountShape {
 		StateReason: m.StateReason, LastReceivedAt: when(times.Received), LastSentAt: when(times.Sent),
 		NewTicketLimit: m.NewTicketLimit, MaxMessageBytes: m.MaxMessageBytes, PlusAddressing: m.PlusAddressing,
 		BounceAddress: orNull(m.BounceAddress), Sign: m.Sign, MessagesPerMinute: m.MessagesPerMinute,
+		TrustedSenders: some(m.TrustedSenders),
 	}
 }
 
@@ -71,19 +74,25 @@ func accountState(m store.MailAccount, times store.AccountTimes) string {
 
 // accountInput is the body of POST and PATCH.
 type accountInput struct {
-	Name              opt[string]   `json:"name" maxLength:"200"`
-	Type              opt[string]   `json:"type" enum:"ticket,system"`
-	Address           opt[string]   `json:"address" maxLength:"400"`
-	Aliases           opt[[]string] `json:"aliases" maxItems:"200"`
-	DefaultChannelID  opt[string]   `json:"default_channel_id" maxLength:"64" doc:"required for type ticket"`
-	Active            opt[bool]     `json:"active" doc:"default true"`
-	NewTicketLimit    opt[int]      `json:"new_ticket_limit" minimum:"0" maximum:"1000000"`
-	MaxMessageBytes   opt[int64]    `json:"max_message_bytes" minimum:"0" maximum:"1073741824"`
-	PlusAddressing    opt[bool]     `json:"plus_addressing"`
-	BounceAddress     opt[string]   `json:"bounce_address" maxLength:"400"`
-	Sign              opt[bool]     `json:"sign" doc:"default true"`
-	MessagesPerMinute opt[int]      `json:"messages_per_minute" minimum:"0" maximum:"1000000"`
-	Auth              opt[string]   `json:"auth" enum:"none" doc:"how the account logs in: it goes out by the smarthost"`
+	Name              opt[string]               `json:"name" maxLength:"200"`
+	Type              opt[string]               `json:"type" enum:"ticket,system"`
+	Address           opt[string]               `json:"address" maxLength:"400"`
+	Aliases           opt[[]string]             `json:"aliases" maxItems:"200"`
+	DefaultChannelID  opt[string]               `json:"default_channel_id" maxLength:"64" doc:"required for type ticket"`
+	Active            opt[bool]                 `json:"active" doc:"default true"`
+	NewTicketLimit    opt[int]                  `json:"new_ticket_limit" minimum:"0" maximum:"1000000"`
+	MaxMessageBytes   opt[int64]                `json:"max_message_bytes" minimum:"0" maximum:"1073741824"`
+	PlusAddressing    opt[bool]                 `json:"plus_addressing"`
+	BounceAddress     opt[string]               `json:"bounce_address" maxLength:"400"`
+	Sign              opt[bool]                 `json:"sign" doc:"default true"`
+	MessagesPerMinute opt[int]                  `json:"messages_per_minute" minimum:"0" maximum:"1000000"`
+	TrustedSenders    opt[[]trustedSenderInput] `json:"trusted_senders" maxItems:"200" doc:"mailers whose verified mail is taken as it says: a shop's form, whose Reply-To is the customer"`
+	Auth              opt[string]               `json:"auth" enum:"none" doc:"how the account logs in: it goes out by the smarthost"`
+}
+
+type trustedSenderInput struct {
+	Address  string `json:"address" required:"true" maxLength:"400"`
+	Customer string `json:"customer" enum:"from,reply_to" default:"from" doc:"where the customer stands"`
 }
 
 // apply changes an account and says which fields it can't take.
@@ -127,6 +136,17 @@ func (in *accountInput) applyAddresses(m *store.MailAccount) []fieldError {
 		aliases, keys = append(aliases, plain), append(keys, key)
 	}
 	m.Aliases, m.AliasKeys = aliases, keys
+	if !in.TrustedSenders.Sent {
+		return errs
+	}
+	m.TrustedSenders = nil
+	for i, sender := range in.TrustedSenders.Value {
+		plain, _ := address("trusted_senders["+strconv.Itoa(i)+"].address", sender.Address, &errs)
+		if sender.Customer == "" {
+			sender.Customer = store.CustomerFrom
+		}
+		m.TrustedSenders = append(m.TrustedSenders, store.TrustedSender{Address: plain, Customer: sender.Customer})
+	}
 	return errs
 }
 

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"reflect"
+	"slices"
 
 	"ticketgate/store"
 	"ticketgate/threading"
@@ -213,6 +214,16 @@ func (a *applier) accountFields(d *difference, i int, m *store.MailAccount, e *A
 	setField(d, "bounce_address", &m.BounceAddress, e.BounceAddress)
 	setField(d, "sign", &m.Sign, e.Sign)
 	setField(d, "messages_per_minute", &m.MessagesPerMinute, e.MessagesPerMinute)
+	if e.TrustedSenders != nil {
+		senders := make([]store.TrustedSender, 0, len(*e.TrustedSenders))
+		for _, s := range *e.TrustedSenders {
+			senders = append(senders, store.TrustedSender(s))
+		}
+		if !slices.Equal(m.TrustedSenders, senders) {
+			d.note("trusted_senders", m.TrustedSenders, senders)
+			m.TrustedSenders = senders
+		}
+	}
 	setList(d, "aliases", &m.Aliases, e.Aliases)
 	m.AliasKeys = nil
 	for _, alias := range m.Aliases {

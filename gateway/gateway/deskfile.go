@@ -82,6 +82,14 @@ type AccountEntry struct {
 	BounceAddress     *string   `toml:"bounce_address"`
 	Sign              *bool     `toml:"sign"`
 	MessagesPerMinute *int      `toml:"messages_per_minute"`
+
+	TrustedSenders *[]TrustedSenderEntry `toml:"trusted_senders"`
+}
+
+// TrustedSenderEntry is a mailer in the account that believes it.
+type TrustedSenderEntry struct {
+	Address  string `toml:"address"`
+	Customer string `toml:"customer"` // from where it is left out
 }
 
 // AgentEntry is one [[agent]].
@@ -244,6 +252,7 @@ func (f *DeskFile) checkWords() {
 		if e.BounceAddress != nil && *e.BounceAddress != "" {
 			f.checkAddress("mail_account", i, "bounce_address", *e.BounceAddress, nil)
 		}
+		f.checkTrustedSenders(i, e.TrustedSenders)
 		if e.Aliases != nil {
 			for _, alias := range *e.Aliases {
 				f.checkAddress("mail_account", i, "aliases", alias, nil)
@@ -252,6 +261,20 @@ func (f *DeskFile) checkWords() {
 	}
 	for i, e := range f.Agents {
 		f.word("agent", i, "role", e.Role, store.RoleAgent, store.RoleAdmin)
+	}
+}
+
+func (f *DeskFile) checkTrustedSenders(i int, list *[]TrustedSenderEntry) {
+	if list == nil {
+		return
+	}
+	for j := range *list {
+		s := &(*list)[j]
+		if s.Customer == "" {
+			s.Customer = store.CustomerFrom
+		}
+		f.checkAddress("mail_account", i, "trusted_senders", s.Address, nil)
+		f.word("mail_account", i, "trusted_senders", &s.Customer, store.CustomerFrom, store.CustomerReplyTo)
 	}
 }
 
