@@ -10,31 +10,38 @@ import (
 // the second one sees what the first one did.
 func (tx *Tx) LockContacts(ctx context.Context) error { return tx.Serialise(ctx, "contacts") }
 
-// MergeContact puts the contact with an id into another one, which comes with
-// all that it takes over: it is written as it is handed in. The id, and every
-// id that led to it, leads there from now on; its tickets are those of the
-// other one. The caller holds LockContacts.
-func (tx *Tx) MergeContact(ctx context.Context, id string, into Contact) error {
-	if id == into.ID {
-		return Errorf(CodeInternal, "a contact can't go into itself")
-	}
-	err := tx.touched(ctx, "contact", `UPDATE contacts SET merged_into = $2, folded = ''
-		WHERE (id = $1 OR merged_into = $1) AND id <> $2`, id, into.ID)
-	if err != nil {
-		return err
-	}
-	for _, sql := range []string{
-		`DELETE FROM contact_emails WHERE contact_id = $1`,
-		`DELETE FROM contact_lookups WHERE contact_id = $1`,
-	} {
-		if _, err := tx.exec(ctx, sql, id); err != nil {
+// MergeContacts puts contacts into another one, which comes with all that it
+// takes over: it is written as it is handed in. Their ids, and every id that
+// led to them, lead there from now on; their tickets are its own. The caller
+// holds LockContacts. Error: not_found for an id.
+func (tx *Tx) MergeContacts(ctx context.Context, into Contact, ids ...string) error {
+	for _, id := range ids {
+		if id == into.ID {
+			return Errorf(CodeInternal, "a contact can't go into itself")
+		}
+		err := tx.touched(ctx, "contact", `UPDATE contacts SET merged_into = $2, folded = ''
+			WHERE (id = $1 OR merged_into = $1) AND id <> $2`, id, into.ID)
+		if err != nil {
 			return err
+		}
+		for _, sql := range []string{
+			`DELETE FROM contact_emails WHERE contact_id = $1`,
+			`DELETE FROM contact_lookups WHERE contact_id = $1`,
+		} {
+			if _, err := tx.exec(ctx, sql, id); err != nil {
+				return err
+			}
 		}
 	}
 	if err := tx.PutContact(ctx, into); err != nil {
 		return err
 	}
-	return tx.MoveTickets(ctx, id, into.ID, into.CompanyID)
+	for _, id := range ids {
+		if err := tx.MoveTickets(ctx, id, into.ID, into.CompanyID); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // MoveTickets gives the tickets of one contact to another one, or to the same

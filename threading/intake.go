@@ -111,10 +111,12 @@ type delivered struct {
 	hashes []string     // of the raw bytes, then of what follows each leading Received field
 	author message.Address
 	sole   bool // author is exactly one plain mailbox
+	said   word // of the outside CRM about the author
 }
 
 func (s *Service) stage(ctx context.Context, in Incoming) (*delivered, error) {
 	m := receivedMail(in)
+	m.said = s.askOfMail(ctx, m)
 	var err error
 	if m.raw, err = s.db.Stage(ctx, in.Raw); err != nil {
 		return nil, err
@@ -149,7 +151,7 @@ func receivedMail(in Incoming) *delivered {
 func (m *delivered) rawOnly() *delivered {
 	bare := *m
 	bare.Message, bare.parts, bare.Trace = &message.Message{}, nil, ""
-	bare.author, bare.sole = message.Address{}, false
+	bare.author, bare.sole, bare.said = message.Address{}, false, word{}
 	return &bare
 }
 

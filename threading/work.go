@@ -14,6 +14,7 @@ type work struct {
 	desk *store.Desk
 	now  time.Time
 	due  []store.Due // ledger rows that were written
+	made string      // the contact that was made of what the CRM said
 }
 
 func (s *Service) newWork(ctx context.Context, tx *store.Tx) (*work, error) {

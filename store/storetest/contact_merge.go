@@ -25,10 +25,10 @@ func merge(ctx context.Context, tx *store.Tx, id, into string) error {
 		return err
 	}
 	stays.Emails = append(stays.Emails, from.Emails...)
-	return tx.MergeContact(ctx, from.ID, stays)
+	return tx.MergeContacts(ctx, stays, from.ID)
 }
 
-func testMergeContact(t *testing.T, open Open) {
+func testMergeContacts(t *testing.T, open Open) {
 	db := one(t, open)
 	update(t, db, func(ctx context.Context, tx *store.Tx) error {
 		for i := 1; i <= 4; i++ {
@@ -117,10 +117,10 @@ func testMergeContact(t *testing.T, open Open) {
 		return nil
 	})
 	wantCode(t, db.Update(t.Context(), func(ctx context.Context, tx *store.Tx) error {
-		return tx.MergeContact(ctx, "c3", store.Contact{ID: "c3"})
+		return tx.MergeContacts(ctx, store.Contact{ID: "c3"}, "c3")
 	}), store.CodeInternal, "")
 	wantCode(t, db.Update(t.Context(), func(ctx context.Context, tx *store.Tx) error {
-		return tx.MergeContact(ctx, "nobody", store.Contact{ID: "c3"})
+		return tx.MergeContacts(ctx, store.Contact{ID: "c3"}, "nobody")
 	}), store.CodeNotFound, "")
 	wantCode(t, db.Update(t.Context(), func(ctx context.Context, tx *store.Tx) error { return tx.DeleteContact(ctx, "c1") }),
 		store.CodeNotFound, "")

@@ -32,7 +32,7 @@ func Run(t *testing.T, open Open) {
 		{"Tokens", testTokens},
 		{"Contacts", testContacts},
 		{"EnsureContact", testEnsureContact},
-		{"MergeContact", testMergeContact},
+		{"MergeContacts", testMergeContacts},
 		{"MergeContactsThatCross", testCrossingMerges},
 		{"ContactLookups", testContactLookups},
 		{"Companies", testCompanies},
