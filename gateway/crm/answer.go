@@ -165,7 +165,7 @@ func (p person) clean(at time.Time) (threading.DirectoryContact, bool) {
 // readDomain brings a domain into the form that it is compared by.
 func readDomain(typed string) (string, bool) {
 	a, err := message.ParseAddress("x@" + strings.TrimPrefix(typed, "@"))
-	if err != nil || a.Local != "x" || strings.HasPrefix(a.Domain, "[") {
+	if err != nil || a.Local != "x" || strings.HasPrefix(a.Domain, "[") || !strings.Contains(a.Domain, ".") {
 		return "", false
 	}
 	return message.DomainKey(a.Domain), true

@@ -125,8 +125,8 @@ func TestBrokenConfigurationIsRefusedWithItsPlace(t *testing.T) {
 			want: `c.toml:1: redis.url: the variable TICKETGATE_NO_SUCH is not set`,
 		},
 		"feature to come": {
-			file: "[crm]\nurl = \"https://crm.example\"\n",
-			want: `c.toml:2: crm.url: not yet available`,
+			file: "[oidc]\nissuer = \"https://login.example\"\n",
+			want: `c.toml:2: oidc.issuer: not yet available`,
 		},
 		"feature to come, by environment": {
 			env:  []string{"TICKETGATE_ADMIN_LISTEN=127.0.0.1:1"},
