@@ -54,11 +54,12 @@ func (s *Service) CreateTicket(ctx context.Context, agent *store.Agent, n NewTic
 	}
 	said := s.askOfTicket(ctx, n)
 	var made store.Ticket
-	err = s.do(ctx, func(ctx context.Context, w *work) error {
+	create := func(ctx context.Context, w *work) (err error) {
 		c := &creation{work: w, agent: agent, n: n, body: body, said: said}
 		made, err = c.run(ctx)
 		return err
-	})
+	}
+	err = twice(func() error { return s.do(ctx, create) })
 	return made, err
 }
 

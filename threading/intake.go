@@ -87,7 +87,7 @@ func ownTrouble(err error) error {
 // file runs one way of filing in a transaction.
 func (s *Service) file(ctx context.Context, mail *delivered, run func(*filing, context.Context) error) ([]Result, error) {
 	var results []Result
-	err := s.db.Update(ctx, func(ctx context.Context, tx *store.Tx) error {
+	filed := func(ctx context.Context, tx *store.Tx) error {
 		f, err := s.newFiling(ctx, tx, mail)
 		if err != nil {
 			return err
@@ -98,7 +98,8 @@ func (s *Service) file(ctx context.Context, mail *delivered, run func(*filing, c
 		f.done(ctx)
 		results = f.results
 		return nil
-	})
+	}
+	err := twice(func() error { return s.db.Update(ctx, filed) })
 	return results, err
 }
 

@@ -42,16 +42,17 @@ func (s *Service) lookUpContact(ctx context.Context, l store.ContactLookup) erro
 	if err := ctx.Err(); err != nil { // the daemon ends: that says nothing of the CRM
 		return err
 	}
-	return s.do(ctx, func(ctx context.Context, w *work) error {
-		if said.contact == nil && said.failed {
+	settle := func(ctx context.Context, w *work) error {
+		switch {
+		case said.contact != nil:
+			_, err := w.resolve(ctx, l.ContactID, *said.contact)
+			return err
+		case said.failed:
 			return w.lookUpAgain(ctx, l)
 		}
-		if said.contact == nil {
-			return w.tx.DeleteContactLookup(ctx, l.ContactID)
-		}
-		_, err := w.resolve(ctx, l.ContactID, *said.contact)
-		return err
-	})
+		return w.tx.DeleteContactLookup(ctx, l.ContactID)
+	}
+	return twice(func() error { return s.do(ctx, settle) })
 }
 
 // provisionalContact reads a contact that waits; a zero one where it is gone,

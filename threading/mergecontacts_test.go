@@ -166,3 +166,29 @@ func TestTheCRMTellsTwoNodesAtOnce(t *testing.T) {
 		}
 	}
 }
+
+// One node hears of a person at the moment at which another one, whose look-up
+// failed, makes a provisional contact of the same address: both mails are filed.
+func TestTheCRMTellsOneNodeOfTwo(t *testing.T) {
+	d, other := twoNodes(t)
+	well, down := d.withDirectory(), &fakeDirectory{down: true}
+	other.opt.Directory = down
+	for i := range 25 {
+		one, two := fmt.Sprintf("one%d@ext.example", i), fmt.Sprintf("two%d@ext.example", i)
+		well.set(false, DirectoryContact{ID: fmt.Sprint("E-", i), Name: "P", Emails: mailboxes(one, two)})
+		a, b := atOnce(t, d, other, d.incoming(letter{from: one, subject: "x"}), d.incoming(letter{from: two, subject: "y"}))
+		if a.Outcome != OutcomeNew || b.Outcome != OutcomeNew || d.ticket(a.Ticket).ContactID == "" || d.ticket(b.Ticket).ContactID == "" {
+			t.Errorf("round %d: %+v, %+v", i, a, b)
+		}
+	}
+	d.now = well.now().Add(lookupDelay(0))
+	if err := d.LookUpContacts(d.ctx); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 25 {
+		first, second := d.contactAt(fmt.Sprintf("one%d@ext.example", i)), d.contactAt(fmt.Sprintf("two%d@ext.example", i))
+		if i == 24 && (first.ID != second.ID || first.Provisional) { // the CRM knows only the last one by now
+			t.Errorf("round %d: %+v, %+v", i, first, second)
+		}
+	}
+}

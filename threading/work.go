@@ -49,6 +49,16 @@ func (s *Service) do(ctx context.Context, fn func(ctx context.Context, w *work) 
 	})
 }
 
+// twice runs a transaction once more that made a contact or a company in the
+// same moment as another node: now it finds that one.
+func twice(run func() error) error {
+	err := run()
+	if store.ReasonOf(err) == store.ReasonDuplicate {
+		err = run()
+	}
+	return err
+}
+
 // setStatus gives a ticket a status and says what changed. An empty id, and
 // the status that it has, change nothing.
 func setStatus(desk *store.Desk, t *store.Ticket, id string, now time.Time) []store.Change {
