@@ -17,23 +17,33 @@ type person struct {
 	how     string        // address, detail, crm, domain, none
 }
 
-// lookUp finds the contact of an address: the address itself, without its
+// identify finds the contact of an address: the address itself, without its
 // +detail, then in what the CRM said, then the company of its domain.
-func (w *work) lookUp(ctx context.Context, a message.Address, said word) (person, error) {
+func (w *work) identify(ctx context.Context, a message.Address, said word) (person, error) {
+	if said.contact == nil || said.about != a.Key() {
+		return w.s.lookUp(ctx, w.tx, a)
+	}
 	contact, how, err := known(ctx, w.tx, a)
-	switch {
-	case err != nil && !store.IsNotFound(err):
+	if hard(err) != nil {
 		return person{}, err
-	case said.contact != nil:
-		if err != nil || contact.Provisional {
-			how = "crm"
-		}
-		contact, err = w.believe(ctx, contact, a, *said.contact)
-		return person{contact: contact, company: contact.CompanyID, how: how}, err
-	case err == nil:
+	}
+	if err != nil || contact.Provisional {
+		how = "crm"
+	}
+	contact, err = w.believe(ctx, contact, a, *said.contact)
+	return person{contact: contact, company: contact.CompanyID, how: how}, err
+}
+
+// lookUp is identify with what the desk knows itself.
+func (s *Service) lookUp(ctx context.Context, tx *store.Tx, a message.Address) (person, error) {
+	contact, how, err := known(ctx, tx, a)
+	if err == nil {
 		return person{contact: contact, company: contact.CompanyID, how: how}, nil
 	}
-	company, err := companyOf(ctx, w.tx, a)
+	if !store.IsNotFound(err) {
+		return person{}, err
+	}
+	company, err := s.companyOf(ctx, tx, a)
 	if err != nil || company == "" {
 		return person{how: "none"}, err
 	}
@@ -64,7 +74,7 @@ func withoutDetail(a message.Address) (message.Address, bool) {
 
 // companyOf gives the company that has the address's domain, or its
 // organisational domain, unless everybody can have an address there.
-func companyOf(ctx context.Context, tx *store.Tx, a message.Address) (string, error) {
+func (s *Service) companyOf(ctx context.Context, tx *store.Tx, a message.Address) (string, error) {
 	domain := message.DomainKey(a.Domain)
 	organisation, ok := ofCompany(domain)
 	if !ok {
@@ -104,7 +114,7 @@ func (f *filing) who(ctx context.Context) (person, error) {
 	if f.nobody() {
 		return person{how: "none"}, nil
 	}
-	return f.lookUp(ctx, f.author, f.said)
+	return f.identify(ctx, f.author, f.said)
 }
 
 // nobody tells whether the From names no customer: several mailboxes or none,
@@ -135,7 +145,7 @@ func (w *work) ensure(ctx context.Context, a message.Address, p person, said wor
 			return contact, err
 		}
 	}
-	return contact, w.askLater(ctx, contact, said)
+	return contact, w.askLater(ctx, contact, said.of(a))
 }
 
 func provisional(a message.Address, company string, s *Service) store.Contact {

@@ -258,7 +258,7 @@ func (c *creation) activity(t *store.Ticket, kind store.ActivityType, medium sto
 
 // contactOf ties the ticket to the contact of an address that it goes to.
 func (c *creation) contactOf(ctx context.Context, t *store.Ticket, a message.Address) error {
-	p, err := c.lookUp(ctx, a, c.said)
+	p, err := c.identify(ctx, a, c.said)
 	if err != nil {
 		return err
 	}
@@ -315,7 +315,7 @@ func (c *creation) contactAt(ctx context.Context, n NewContact) (store.Contact, 
 	if err != nil {
 		return store.Contact{}, err
 	}
-	p, err := c.lookUp(ctx, a, c.said)
+	p, err := c.identify(ctx, a, c.said)
 	if err != nil || p.contact.ID != "" {
 		return p.contact, err
 	}

@@ -44,8 +44,18 @@ const (
 
 // word is what the CRM said before a transaction began.
 type word struct {
+	about   string            // the key of the address that was asked for, if one was
 	contact *DirectoryContact // nil: it knows nobody, or was not asked
 	failed  bool              // it could not say: it is asked again later
+}
+
+// of gives what was said about an address. Of one that turned out to be the
+// customer's inside the transaction nothing was: the CRM is asked later.
+func (w word) of(a message.Address) word {
+	if w.about == a.Key() {
+		return w
+	}
+	return word{about: a.Key(), failed: true}
 }
 
 // heard makes a word of the answers to questions that are put one after the
@@ -69,7 +79,7 @@ func heard(ctx context.Context, questions ...func(context.Context) (DirectoryCon
 // askOfMail asks the CRM for the author of a mail, where that may matter.
 func (s *Service) askOfMail(ctx context.Context, m *delivered) word {
 	if s.opt.Directory == nil || !m.sole || m.Message.Excess != "" || isReport(m.Message) {
-		return word{}
+		return word{about: m.author.Key()}
 	}
 	return s.askOfAddress(ctx, m.author)
 }
@@ -78,13 +88,15 @@ func (s *Service) askOfMail(ctx context.Context, m *delivered) word {
 // contact's, or of one whose word has grown old.
 func (s *Service) askOfAddress(ctx context.Context, a message.Address) word {
 	if s.opt.Directory == nil || !s.mayAsk(ctx, a) {
-		return word{}
+		return word{about: a.Key()}
 	}
 	questions := []func(context.Context) (DirectoryContact, error){s.byAddress(a)}
 	if base, ok := withoutDetail(a); ok {
 		questions = append(questions, s.byAddress(base))
 	}
-	return heard(ctx, questions...)
+	said := heard(ctx, questions...)
+	said.about = a.Key()
+	return said
 }
 
 func (s *Service) byAddress(a message.Address) func(context.Context) (DirectoryContact, error) {

@@ -616,3 +616,27 @@ func TestSearchShowsWhomOnlyTheCRMHas(t *testing.T) {
 		t.Errorf("%+v", found)
 	}
 }
+
+// What the CRM said of the From is not said of another address that turns out
+// to be the customer's inside the transaction: that one is asked for later.
+func TestAWordIsAboutOneAddress(t *testing.T) {
+	d := newDesk(t)
+	d.withDirectory(listedCarla(), DirectoryContact{ID: "E-2", Name: "Dora", Emails: mailboxes("dora@ext.example")})
+	said := d.askOfAddress(d.ctx, mailboxes("carla@ext.example")[0])
+	dora := mailboxes("dora@ext.example")[0]
+	err := d.do(d.ctx, func(ctx context.Context, w *work) error {
+		p, err := w.identify(ctx, dora, said)
+		if err != nil || p.contact.ID != "" {
+			t.Errorf("%+v, %v", p, err)
+		}
+		_, err = w.ensure(ctx, dora, p, said)
+		return err
+	})
+	if err != nil || len(d.lookups()) != 1 {
+		t.Fatalf("%v, look-ups %v", err, d.lookups())
+	}
+	d.now = d.now.Add(time.Minute)
+	if err := d.LookUpContacts(d.ctx); err != nil || d.contactAt("dora@ext.example").ExternalID != "E-2" {
+		t.Errorf("%v, %+v", err, d.contactAt("dora@ext.example"))
+	}
+}

@@ -28,7 +28,7 @@ func lookupDelay(n int) time.Duration {
 // askLater has the CRM asked for a provisional contact again where it could
 // not say who that is.
 func (w *work) askLater(ctx context.Context, c store.Contact, said word) error {
-	if !said.failed || !c.Provisional {
+	if w.s.opt.Directory == nil || !said.failed || !c.Provisional {
 		return nil
 	}
 	return w.tx.AddContactLookup(ctx, store.ContactLookup{ContactID: c.ID, DueAt: w.now.Add(lookupDelay(0))})
@@ -203,7 +203,7 @@ func (w *work) companyFor(ctx context.Context, c store.Contact, d DirectoryConta
 		}
 	}
 	if c.CompanyID == "" && len(d.Emails) > 0 {
-		return companyOf(ctx, w.tx, d.Emails[0])
+		return w.s.companyOf(ctx, w.tx, d.Emails[0])
 	}
 	return c.CompanyID, nil
 }
