@@ -5,16 +5,27 @@ import (
 	"strings"
 )
 
-const contactColumns = `id, name, phones, company_id, external_id, provisional, created_at, updated_at`
+const contactColumns = `id, name, phones, company_id, external_id, provisional, created_at, updated_at, synced_at`
 
 func scanContact(r Rows, c *Contact) error {
 	return r.Scan(&c.ID, &c.Name, doc(&c.Phones), &c.CompanyID, &c.ExternalID, &c.Provisional,
-		at(&c.CreatedAt), at(&c.UpdatedAt))
+		at(&c.CreatedAt), at(&c.UpdatedAt), at(&c.SyncedAt))
 }
 
-// Contact gives a contact with its addresses.
+// staying gives the id of the contact that a row is, or leads to.
+const staying = `CASE WHEN merged_into = '' THEN id ELSE merged_into END`
+
+// Contact gives a contact with its addresses; of one that went into another
+// one, that other one.
 func (tx *Tx) Contact(ctx context.Context, id string) (Contact, error) {
-	return tx.contactWhere(ctx, `id = $1`, id)
+	return tx.contactWhere(ctx, `id = (SELECT `+staying+` FROM contacts WHERE id = $1)`, id)
+}
+
+// ContactByExternalID gives the contact that the outside CRM knows by an id, or
+// the one that it went into.
+func (tx *Tx) ContactByExternalID(ctx context.Context, id string) (Contact, error) {
+	return tx.contactWhere(ctx, `id = (SELECT `+staying+` FROM contacts
+		WHERE external_id = $1 AND external_id <> '' ORDER BY merged_into, id LIMIT 1)`, id)
 }
 
 // ContactByKey gives the contact that has the address with this comparison
@@ -80,12 +91,13 @@ func (tx *Tx) PutContact(ctx context.Context, c Contact) error {
 
 func (tx *Tx) putContactRow(ctx context.Context, c Contact) error {
 	return tx.queue(ctx, `INSERT INTO contacts (`+contactColumns+`, folded)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 		ON CONFLICT (id) DO UPDATE SET name = excluded.name, phones = excluded.phones,
 		company_id = excluded.company_id, external_id = excluded.external_id,
-		provisional = excluded.provisional, updated_at = excluded.updated_at, folded = excluded.folded`,
+		provisional = excluded.provisional, updated_at = excluded.updated_at,
+		synced_at = excluded.synced_at, folded = excluded.folded`,
 		c.ID, c.Name, toJSON(c.Phones), c.CompanyID, c.ExternalID, c.Provisional,
-		us(c.CreatedAt), us(c.UpdatedAt), contactWords(c))
+		us(c.CreatedAt), us(c.UpdatedAt), us(c.SyncedAt), contactWords(c))
 }
 
 // contactWords is what a search in contacts looks through.
@@ -131,9 +143,11 @@ type ContactFilter struct {
 	Limit      int // 1 to 200; 0: 50
 }
 
-// Contacts lists contacts, newest first.
+// Contacts lists contacts, newest first, without those that went into another
+// one; the external id of such a one finds that other one.
 func (tx *Tx) Contacts(ctx context.Context, f ContactFilter) ([]Contact, string, error) {
 	var w where
+	w.add(`merged_into = ''`)
 	if f.Query != "" {
 		w.add(`folded LIKE ? ESCAPE '\'`, likePart(f.Query))
 	}
@@ -141,7 +155,7 @@ func (tx *Tx) Contacts(ctx context.Context, f ContactFilter) ([]Contact, string,
 		w.add(`company_id = ?`, f.CompanyID)
 	}
 	if f.ExternalID != "" {
-		w.add(`external_id = ? AND external_id <> ''`, f.ExternalID)
+		w.add(`id IN (SELECT `+staying+` FROM contacts WHERE external_id = ? AND external_id <> '')`, f.ExternalID)
 	}
 	if err := w.after(f.Cursor, "contacts"); err != nil {
 		return nil, "", err
@@ -156,17 +170,28 @@ func (tx *Tx) Contacts(ctx context.Context, f ContactFilter) ([]Contact, string,
 	return rows, next, tx.addEmails(ctx, rows)
 }
 
-// DeleteContact removes a contact; one that a ticket names is a conflict
-// (ReasonInUse).
+// DeleteContact removes a contact, with what went into it; one that a ticket
+// names is a conflict (ReasonInUse). One that itself went into another one is
+// not_found.
 func (tx *Tx) DeleteContact(ctx context.Context, id string) error {
-	err := tx.unused(ctx, id, use{"a ticket", `SELECT 1 FROM tickets WHERE contact_id = $1 LIMIT 1`})
+	err := tx.unused(ctx, id, use{"a ticket", `SELECT 1 FROM tickets
+		WHERE contact_id IN (SELECT id FROM contacts WHERE id = $1 OR merged_into = $1) AND contact_id <> '' LIMIT 1`})
 	if err != nil {
 		return err
 	}
-	if _, err := tx.exec(ctx, `DELETE FROM contact_emails WHERE contact_id = $1`, id); err != nil {
+	if err := tx.touched(ctx, "contact", `DELETE FROM contacts WHERE id = $1 AND merged_into = ''`, id); err != nil {
 		return err
 	}
-	return tx.touched(ctx, "contact", `DELETE FROM contacts WHERE id = $1`, id)
+	for _, sql := range []string{
+		`DELETE FROM contacts WHERE merged_into = $1`,
+		`DELETE FROM contact_emails WHERE contact_id = $1`,
+		`DELETE FROM contact_lookups WHERE contact_id = $1`,
+	} {
+		if _, err := tx.exec(ctx, sql, id); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // MarkUndeliverable notes whether mail to an address comes back for good. An

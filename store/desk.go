@@ -154,6 +154,7 @@ type Contact struct {
 	Provisional   bool           `json:"provisional"`
 	CreatedAt     time.Time      `json:"created_at"`
 	UpdatedAt     time.Time      `json:"updated_at"`
+	SyncedAt      time.Time      `json:"-"`             // what the outside CRM said of it by then is in it; zero: nothing
 	Undeliverable bool           `json:"undeliverable"` // one of its addresses bounced for good
 }
 
@@ -162,6 +163,13 @@ type ContactEmail struct {
 	Address       string
 	Key           string
 	Undeliverable bool
+}
+
+// ContactLookup is a provisional contact that the outside CRM is asked for again.
+type ContactLookup struct {
+	ContactID string
+	Attempt   int // look-ups made so far, beside the one when the contact was made
+	DueAt     time.Time
 }
 
 // Company is the customer's firm.

@@ -116,12 +116,31 @@ func (tx *Tx) Tickets(ctx context.Context, f TicketFilter) ([]Ticket, string, er
 	if err := tx.onlyVisible(ctx, &w, f); err != nil {
 		return nil, "", err
 	}
+	if err := tx.ofContact(ctx, &w, f.ContactID); err != nil {
+		return nil, "", err
+	}
 	f.fields(&w)
 	limit := pageSize(f.Limit)
 	rows, err := list(ctx, tx, scanTicket,
 		`SELECT `+ticketColumns+` FROM tickets`+w.sql()+order.sql()+` LIMIT `+w.arg(limit+1), w.args...)
 	rows, next := page(rows, limit, order.cursor)
 	return rows, next, err
+}
+
+// ofContact cuts the list to a contact's tickets, by whichever of the ids that
+// lead to it.
+func (tx *Tx) ofContact(ctx context.Context, w *where, id string) error {
+	if id == "" {
+		return nil
+	}
+	ids, err := tx.contactIDs(ctx, id)
+	if err != nil {
+		return err
+	}
+	condition, args := tx.in("contact_id", len(w.args)+1, ids)
+	w.conditions = append(w.conditions, condition, `contact_id <> ''`)
+	w.args = append(w.args, args...)
+	return nil
 }
 
 // onlyVisible cuts the list by what the agent may see, and by what is his.
@@ -162,7 +181,6 @@ func (f TicketFilter) fields(w *where) {
 	equal("channel_id", f.ChannelID)
 	equal("status_id", f.StatusID)
 	equal("owner_id", f.OwnerID)
-	equal("contact_id", f.ContactID)
 	equal("company_id", f.CompanyID)
 	equal("kind", string(f.Kind))
 	equal("marker_id", f.MarkerID)

@@ -10,33 +10,38 @@ import (
 	"ticketgate/threading/message"
 )
 
-// person is who a From address stands for, as far as the CRM knows.
+// person is who a From address stands for, as far as desk and CRM know.
 type person struct {
 	contact store.Contact // zero where there is none yet
 	company string        // by the contact, or by the address's domain
-	how     string        // address, detail, domain, none
+	how     string        // address, detail, crm, domain, none
 }
 
-// lookUp finds the contact of an address: the address itself, without its
-// +detail, then the company of its domain.
+// identify finds the contact of an address: the address itself, without its
+// +detail, then in what the CRM said, then the company of its domain.
+func (w *work) identify(ctx context.Context, a message.Address, said word) (person, error) {
+	if said.contact == nil || said.about != a.Key() {
+		return w.s.lookUp(ctx, w.tx, a)
+	}
+	contact, how, err := known(ctx, w.tx, a)
+	if hard(err) != nil {
+		return person{}, err
+	}
+	if err != nil || contact.Provisional {
+		how = "crm"
+	}
+	contact, err = w.believe(ctx, contact, a, *said.contact)
+	return person{contact: contact, company: contact.CompanyID, how: how}, err
+}
+
+// lookUp is identify with what the desk knows itself.
 func (s *Service) lookUp(ctx context.Context, tx *store.Tx, a message.Address) (person, error) {
-	contact, err := tx.ContactByKey(ctx, a.Key())
+	contact, how, err := known(ctx, tx, a)
 	if err == nil {
-		return person{contact: contact, company: contact.CompanyID, how: "address"}, nil
+		return person{contact: contact, company: contact.CompanyID, how: how}, nil
 	}
 	if !store.IsNotFound(err) {
 		return person{}, err
-	}
-	if local, _, ok := strings.Cut(a.Local, "+"); ok && local != "" {
-		base := a
-		base.Local = local
-		contact, err := tx.ContactByKey(ctx, base.Key())
-		if err == nil {
-			return person{contact: contact, company: contact.CompanyID, how: "detail"}, nil
-		}
-		if !store.IsNotFound(err) {
-			return person{}, err
-		}
 	}
 	company, err := s.companyOf(ctx, tx, a)
 	if err != nil || company == "" {
@@ -45,12 +50,34 @@ func (s *Service) lookUp(ctx context.Context, tx *store.Tx, a message.Address) (
 	return person{company: company, how: "domain"}, nil
 }
 
+// known finds the contact that the desk itself has of an address. Error:
+// not_found.
+func known(ctx context.Context, tx *store.Tx, a message.Address) (store.Contact, string, error) {
+	contact, err := tx.ContactByKey(ctx, a.Key())
+	base, ok := withoutDetail(a)
+	if !ok || !store.IsNotFound(err) {
+		return contact, "address", err
+	}
+	contact, err = tx.ContactByKey(ctx, base.Key())
+	return contact, "detail", err
+}
+
+// withoutDetail takes what stands behind the first plus off a local part.
+func withoutDetail(a message.Address) (message.Address, bool) {
+	local, _, ok := strings.Cut(a.Local, "+")
+	if !ok || local == "" {
+		return a, false
+	}
+	a.Local = local
+	return a, true
+}
+
 // companyOf gives the company that has the address's domain, or its
 // organisational domain, unless everybody can have an address there.
 func (s *Service) companyOf(ctx context.Context, tx *store.Tx, a message.Address) (string, error) {
 	domain := message.DomainKey(a.Domain)
-	organisation, err := publicsuffix.EffectiveTLDPlusOne(domain)
-	if err != nil || publicProviders[organisation] {
+	organisation, ok := ofCompany(domain)
+	if !ok {
 		return "", nil
 	}
 	for _, d := range []string{domain, organisation} {
@@ -63,6 +90,12 @@ func (s *Service) companyOf(ctx context.Context, tx *store.Tx, a message.Address
 		}
 	}
 	return "", nil
+}
+
+// ofCompany gives the organisational domain of one that may tell of a company.
+func ofCompany(domain string) (organisation string, ok bool) {
+	organisation, err := publicsuffix.EffectiveTLDPlusOne(domain)
+	return organisation, err == nil && !publicProviders[organisation]
 }
 
 // publicProviders are domains whose addresses say nothing about a company.
@@ -81,7 +114,7 @@ func (f *filing) who(ctx context.Context) (person, error) {
 	if f.nobody() {
 		return person{how: "none"}, nil
 	}
-	return f.s.lookUp(ctx, f.tx, f.author)
+	return f.identify(ctx, f.author, f.said)
 }
 
 // nobody tells whether the From names no customer: several mailboxes or none,
@@ -96,10 +129,23 @@ func (f *filing) nobody() bool {
 // ensureContact gives the author's contact, a provisional one if need be; none
 // for a mail whose From names nobody, or ourselves.
 func (f *filing) ensureContact(ctx context.Context, p person) (store.Contact, error) {
-	if p.contact.ID != "" || f.nobody() {
+	if f.nobody() {
 		return p.contact, nil
 	}
-	return f.tx.EnsureContact(ctx, provisional(f.author, p.company, f.s))
+	return f.ensure(ctx, f.author, p, f.said)
+}
+
+// ensure gives the contact of an address, a provisional one if need be. Where
+// the CRM could not say who that is, it is asked again later.
+func (w *work) ensure(ctx context.Context, a message.Address, p person, said word) (store.Contact, error) {
+	contact := p.contact
+	if contact.ID == "" {
+		var err error
+		if contact, err = w.tx.EnsureContact(ctx, provisional(a, p.company, w.s)); err != nil {
+			return contact, err
+		}
+	}
+	return contact, w.askLater(ctx, contact, said.of(a))
 }
 
 func provisional(a message.Address, company string, s *Service) store.Contact {

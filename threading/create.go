@@ -52,12 +52,14 @@ func (s *Service) CreateTicket(ctx context.Context, agent *store.Agent, n NewTic
 	if err != nil {
 		return store.Ticket{}, err
 	}
+	said := s.askOfTicket(ctx, n)
 	var made store.Ticket
-	err = s.do(ctx, func(ctx context.Context, w *work) error {
-		c := &creation{work: w, agent: agent, n: n, body: body}
+	create := func(ctx context.Context, w *work) (err error) {
+		c := &creation{work: w, agent: agent, n: n, body: body, said: said}
 		made, err = c.run(ctx)
 		return err
-	})
+	}
+	err = twice(func() error { return s.do(ctx, create) })
 	return made, err
 }
 
@@ -67,6 +69,7 @@ type creation struct {
 	agent   *store.Agent
 	n       NewTicket
 	body    content
+	said    word // of the outside CRM about the customer
 	channel *store.Channel
 	account *store.MailAccount
 	to, cc  []store.Address
@@ -258,17 +261,13 @@ func (c *creation) activity(t *store.Ticket, kind store.ActivityType, medium sto
 
 // contactOf ties the ticket to the contact of an address that it goes to.
 func (c *creation) contactOf(ctx context.Context, t *store.Ticket, a message.Address) error {
-	p, err := c.s.lookUp(ctx, c.tx, a)
+	p, err := c.identify(ctx, a, c.said)
 	if err != nil {
 		return err
 	}
-	if p.contact.ID == "" {
-		if p.contact, err = c.tx.EnsureContact(ctx, provisional(a, p.company, c.s)); err != nil {
-			return err
-		}
-	}
-	t.ContactID, t.CompanyID = p.contact.ID, p.contact.CompanyID
-	return nil
+	contact, err := c.ensure(ctx, a, p, c.said)
+	t.ContactID, t.CompanyID = contact.ID, contact.CompanyID
+	return err
 }
 
 // named gives the contact of an enquiry: by id, by address, or a new one.
@@ -287,40 +286,64 @@ func (c *creation) named(ctx context.Context) (store.Contact, error) {
 }
 
 func (c *creation) newContact(ctx context.Context, n NewContact) (store.Contact, error) {
-	contact := store.Contact{ID: store.NewID(), ExternalID: message.CleanLine(n.ExternalID), Provisional: true, CreatedAt: c.now, UpdatedAt: c.now}
-	contact.Name = message.CleanLine(n.Name)
-	if phone := message.CleanLine(n.Phone); phone != "" {
-		contact.Phones = []string{phone}
+	if c.said.contact != nil && (n.ExternalID != "" || n.Email == "") {
+		return c.enlist(ctx, *c.said.contact)
 	}
-	if contact.ExternalID != "" {
-		known, _, err := c.tx.Contacts(ctx, store.ContactFilter{ExternalID: contact.ExternalID, Limit: 1})
-		if err != nil || len(known) > 0 {
-			return append(known, contact)[0], err
+	n.ExternalID, n.Name, n.Phone = message.CleanLine(n.ExternalID), message.CleanLine(n.Name), message.CleanLine(n.Phone)
+	if n.ExternalID != "" {
+		if contact, err := c.tx.ContactByExternalID(ctx, n.ExternalID); !store.IsNotFound(err) {
+			return contact, err
 		}
 	}
 	if n.Email != "" {
-		a, err := address("contact.email", n.Email)
-		if err != nil {
-			return contact, err
-		}
-		p, err := c.s.lookUp(ctx, c.tx, a)
-		if err != nil || p.contact.ID != "" {
-			return p.contact, err
-		}
-		contact.CompanyID = p.company
-		contact.Emails = []store.ContactEmail{{Address: a.String(), Key: a.Key()}}
-		if contact.Name == "" {
-			contact.Name = a.String()
-		}
-		return c.tx.EnsureContact(ctx, contact)
+		return c.contactAt(ctx, n)
 	}
-	if contact.Name == "" && n.Phone == "" {
-		return contact, store.Invalid("contact", "needs a name, an email or a phone")
+	contact := c.provisional(n)
+	if n.ExternalID != "" && c.said.failed && contact.Name == "" {
+		contact.Name = n.ExternalID // until the CRM tells who that is
 	}
 	if contact.Name == "" {
-		contact.Name = contact.Phones[0]
+		return contact, store.Invalid("contact", "needs a name, an email or a phone, or the external_id of a contact that is known")
 	}
-	return contact, c.tx.PutContact(ctx, contact)
+	if err := c.tx.PutContact(ctx, contact); err != nil {
+		return contact, err
+	}
+	return contact, c.askLater(ctx, contact, c.said)
+}
+
+// contactAt gives the contact of the address that the agent named, or a new one
+// with all that he named.
+func (c *creation) contactAt(ctx context.Context, n NewContact) (store.Contact, error) {
+	a, err := address("contact.email", n.Email)
+	if err != nil {
+		return store.Contact{}, err
+	}
+	p, err := c.identify(ctx, a, c.said)
+	if err != nil || p.contact.ID != "" {
+		return p.contact, err
+	}
+	contact := c.provisional(n)
+	contact.CompanyID = p.company
+	contact.Emails = []store.ContactEmail{{Address: a.String(), Key: a.Key()}}
+	if n.Name == "" {
+		contact.Name = a.String()
+	}
+	if contact, err = c.tx.EnsureContact(ctx, contact); err != nil {
+		return contact, err
+	}
+	return contact, c.askLater(ctx, contact, c.said)
+}
+
+// provisional makes a contact of what the agent named beside an address.
+func (c *creation) provisional(n NewContact) store.Contact {
+	contact := store.Contact{ID: store.NewID(), ExternalID: n.ExternalID, Name: n.Name, Provisional: true, CreatedAt: c.now, UpdatedAt: c.now}
+	if n.Phone != "" {
+		contact.Phones = []string{n.Phone}
+	}
+	if contact.Name == "" {
+		contact.Name = n.Phone
+	}
+	return contact
 }
 
 // store writes the ticket, its first activity, and what goes out by it.

@@ -109,6 +109,7 @@ type ExplainedAck struct {
 // stores nothing.
 func (s *Service) Explain(ctx context.Context, in Incoming) (Explanation, error) {
 	m := receivedMail(in)
+	m.said = s.askOfMail(ctx, m)
 	x := explainMessage(m.Message)
 	x.Auth = in.Auth
 	start := s.now()
@@ -134,7 +135,7 @@ func (f *filing) explain(ctx context.Context, x *Explanation) error {
 	if err != nil {
 		return err
 	}
-	x.Contact = ExplainedContact{ID: who.contact.ID, Address: f.author.String(), How: who.how}
+	x.Contact = ExplainedContact{ID: f.storedID(who.contact), Address: f.author.String(), How: who.how}
 	if done, err := f.explainAside(ctx, x, to); done || err != nil {
 		return err
 	}

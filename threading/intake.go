@@ -90,7 +90,7 @@ func ownTrouble(err error) error {
 // file runs one way of filing in a transaction.
 func (s *Service) file(ctx context.Context, mail *delivered, run func(*filing, context.Context) error) ([]Result, error) {
 	var results []Result
-	err := s.db.Update(ctx, func(ctx context.Context, tx *store.Tx) error {
+	filed := func(ctx context.Context, tx *store.Tx) error {
 		f, err := s.newFiling(ctx, tx, mail)
 		if err != nil {
 			return err
@@ -101,7 +101,8 @@ func (s *Service) file(ctx context.Context, mail *delivered, run func(*filing, c
 		f.done(ctx)
 		results = f.results
 		return nil
-	})
+	}
+	err := twice(func() error { return s.db.Update(ctx, filed) })
 	return results, err
 }
 
@@ -114,10 +115,12 @@ type delivered struct {
 	hashes []string     // of the raw bytes, then of what follows each leading Received field
 	author message.Address
 	sole   bool // author is exactly one plain mailbox
+	said   word // of the outside CRM about the author
 }
 
 func (s *Service) stage(ctx context.Context, in Incoming) (*delivered, error) {
 	m := receivedMail(in)
+	m.said = s.askOfMail(ctx, m)
 	var err error
 	if m.raw, err = s.db.Stage(ctx, in.Raw); err != nil {
 		return nil, err
@@ -152,7 +155,7 @@ func receivedMail(in Incoming) *delivered {
 func (m *delivered) rawOnly() *delivered {
 	bare := *m
 	bare.Message, bare.parts, bare.Trace = &message.Message{}, nil, ""
-	bare.author, bare.sole = message.Address{}, false
+	bare.author, bare.sole, bare.said = message.Address{}, false, word{}
 	return &bare
 }
 

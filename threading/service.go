@@ -30,6 +30,12 @@ type Options struct {
 	Queued func(ctx context.Context, due []store.Due)
 	// AcksPerHour bounds acknowledgements to everybody together; default 500.
 	AcksPerHour int
+	// Directory is the outside CRM; nil: there is none. It must not be a nil
+	// pointer in an interface.
+	Directory directory
+	// DirectoryRefresh is how old what the CRM said of a contact may grow;
+	// default 24 h.
+	DirectoryRefresh time.Duration
 }
 
 // Service is the one writer of tickets. It is safe for concurrent use, also by
@@ -94,6 +100,9 @@ func New(opt Options) (*Service, error) {
 	}
 	if opt.AcksPerHour == 0 {
 		opt.AcksPerHour = 500
+	}
+	if opt.DirectoryRefresh == 0 {
+		opt.DirectoryRefresh = defaultRefresh
 	}
 	s := &Service{db: opt.DB, tokens: tokens, keys: opt.Keys, opt: opt, log: opt.Log}
 	s.now = func() time.Time { return opt.Now().UTC().Truncate(time.Microsecond) }

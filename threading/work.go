@@ -14,6 +14,7 @@ type work struct {
 	desk *store.Desk
 	now  time.Time
 	due  []store.Due // ledger rows that were written
+	made string      // the contact that was made of what the CRM said
 }
 
 func (s *Service) newWork(ctx context.Context, tx *store.Tx) (*work, error) {
@@ -46,6 +47,16 @@ func (s *Service) do(ctx context.Context, fn func(ctx context.Context, w *work) 
 		w.done(ctx)
 		return nil
 	})
+}
+
+// twice runs a transaction once more that made a contact or a company in the
+// same moment as another node: now it finds that one.
+func twice(run func() error) error {
+	err := run()
+	if store.ReasonOf(err) == store.ReasonDuplicate {
+		err = run()
+	}
+	return err
 }
 
 // setStatus gives a ticket a status and says what changed. An empty id, and

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"ticketgate/store"
+	"ticketgate/threading"
 )
 
 func (a *api) registerContacts() {
@@ -22,11 +23,13 @@ func (a *api) registerContacts() {
 		summary: "Change a contact"}, a.patchContact)
 	add(a, route{id: "delete-contact", method: http.MethodDelete, path: "/contacts/{id}", tag: tagAdmin, find: find,
 		summary: "Remove a contact that nothing names"}, a.deleteContact)
+	add(a, route{id: "merge-contact", method: http.MethodPost, path: "/contacts/{id}/merge", tag: tagDesk, find: find,
+		status: http.StatusOK, summary: "Put this contact into another one, with its addresses and tickets"}, a.mergeContact)
 }
 
 // contactShape is a contact as clients read one.
 type contactShape struct {
-	ID            string    `json:"id"`
+	ID            string    `json:"id" doc:"empty for one that only the outside CRM has: an enquiry takes it by its external_id"`
 	Name          string    `json:"name"`
 	Emails        []string  `json:"emails"`
 	Phones        []string  `json:"phones"`
@@ -34,15 +37,25 @@ type contactShape struct {
 	ExternalID    *string   `json:"external_id"`
 	Provisional   bool      `json:"provisional" doc:"made from a mail, not yet looked at by a person"`
 	Undeliverable bool      `json:"undeliverable" doc:"mail to one of the addresses bounced for good"`
+	Source        string    `json:"source" enum:"desk,crm" doc:"crm: the outside CRM told of this person"`
 	CreatedAt     time.Time `json:"created_at"`
 	UpdatedAt     time.Time `json:"updated_at"`
 }
+
+// The sources of a contact.
+const (
+	sourceDesk = "desk"
+	sourceCRM  = "crm"
+)
 
 func contactOf(c store.Contact) contactShape {
 	s := contactShape{
 		ID: c.ID, Name: c.Name, Emails: make([]string, 0, len(c.Emails)), Phones: some(c.Phones),
 		CompanyID: orNull(c.CompanyID), ExternalID: orNull(c.ExternalID), Provisional: c.Provisional,
-		CreatedAt: c.CreatedAt.UTC(), UpdatedAt: c.UpdatedAt.UTC(),
+		Source: sourceDesk, CreatedAt: c.CreatedAt.UTC(), UpdatedAt: c.UpdatedAt.UTC(),
+	}
+	if !c.SyncedAt.IsZero() {
+		s.Source = sourceCRM
 	}
 	for _, e := range c.Emails {
 		s.Emails = append(s.Emails, e.Address)
@@ -126,12 +139,33 @@ type contactQuery struct {
 }
 
 func (a *api) listContacts(ctx context.Context, _ *call, in *contactQuery) (*page[contactShape], error) {
-	return view(ctx, a.DB, func(ctx context.Context, tx *store.Tx) (*page[contactShape], error) {
+	p, err := view(ctx, a.DB, func(ctx context.Context, tx *store.Tx) (*page[contactShape], error) {
 		found, next, err := tx.Contacts(ctx, store.ContactFilter{
 			Query: in.Query, CompanyID: in.CompanyID, ExternalID: in.ExternalID, Cursor: in.Cursor, Limit: in.Limit,
 		})
 		return mapped(found, next, contactOf), err
 	})
+	if err != nil || in.Query == "" || in.CompanyID != "" || in.ExternalID != "" || in.Cursor != "" {
+		return p, err
+	}
+	for _, d := range a.Desk.SearchDirectory(ctx, in.Query) {
+		if len(p.Body.Items) < in.Limit {
+			p.Body.Items = append(p.Body.Items, directoryContactOf(d))
+		}
+	}
+	return p, nil
+}
+
+// directoryContactOf shows a person whom only the outside CRM has.
+func directoryContactOf(d threading.DirectoryContact) contactShape {
+	s := contactOf(store.Contact{Name: d.Name, Phones: d.Phones, ExternalID: d.ID, CreatedAt: d.At, UpdatedAt: d.At, SyncedAt: d.At})
+	for _, e := range d.Emails {
+		s.Emails = append(s.Emails, e.String())
+	}
+	if s.Name == "" {
+		s.Name = append(slices.Clone(s.Emails), d.ID)[0]
+	}
+	return s
 }
 
 func (a *api) getContact(ctx context.Context, _ *call, in *OnThing) (*answer[contactShape], error) {
@@ -164,6 +198,9 @@ func (a *api) patchContact(ctx context.Context, _ *call, in *contactPatch) (*ans
 
 func (a *api) putContact(ctx context.Context, in *contactPatchInput, start func(context.Context, *store.Tx) (store.Contact, error)) (store.Contact, error) {
 	return update(ctx, a.DB, func(ctx context.Context, tx *store.Tx) (store.Contact, error) {
+		if err := tx.LockContacts(ctx); err != nil { // a merge must not be undone by what was read before it
+			return store.Contact{}, err
+		}
 		c, err := start(ctx, tx)
 		if err != nil {
 			return c, err
@@ -182,4 +219,17 @@ func (a *api) putContact(ctx context.Context, in *contactPatchInput, start func(
 
 func (a *api) deleteContact(ctx context.Context, _ *call, in *OnThing) (*nothing, error) {
 	return a.remove(ctx, func(ctx context.Context, tx *store.Tx) error { return tx.DeleteContact(ctx, in.ID) })
+}
+
+type mergeContactInput struct {
+	OnThing
+	Body struct {
+		Into string `json:"into" required:"true" minLength:"1" maxLength:"64" doc:"the contact that stays"`
+	}
+}
+
+// mergeContact answers the contact that stays.
+func (a *api) mergeContact(ctx context.Context, c *call, in *mergeContactInput) (*answer[contactShape], error) {
+	stays, err := a.Desk.MergeContacts(ctx, c.agent, in.ID, in.Body.Into)
+	return &answer[contactShape]{Body: contactOf(stays)}, err
 }

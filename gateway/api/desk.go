@@ -12,6 +12,7 @@ import (
 type desk interface {
 	tickets
 	suggestions
+	contacts
 	Reference(number int64) string
 }
 
@@ -28,4 +29,9 @@ type suggestions interface {
 	TakeOwnership(ctx context.Context, agent *store.Agent, number int64) (store.Ticket, error)
 	Confirm(ctx context.Context, agent *store.Agent, number int64, remember string) (store.Ticket, error)
 	Dismiss(ctx context.Context, agent *store.Agent, number int64) (store.Ticket, error)
+}
+
+type contacts interface {
+	MergeContacts(ctx context.Context, agent *store.Agent, id, into string) (store.Contact, error)
+	SearchDirectory(ctx context.Context, query string) []threading.DirectoryContact
 }

@@ -67,6 +67,7 @@ var matrix = map[string]string{
 	"GET /contacts/{id}":                                       everyone,
 	"PATCH /contacts/{id}":                                     everyone,
 	"DELETE /contacts/{id}":                                    admins,
+	"POST /contacts/{id}/merge":                                everyone,
 	"GET /companies":                                           everyone,
 	"POST /companies":                                          everyone,
 	"GET /companies/{id}":                                      everyone,

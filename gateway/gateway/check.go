@@ -50,6 +50,7 @@ func Check(ctx context.Context, c *Config) []Finding {
 	f.configuration(c)
 	f.smarthost(ctx, c)
 	f.redis(ctx, c)
+	f.crm(ctx, c)
 	core := f.store(ctx, c)
 	if core == nil {
 		return f

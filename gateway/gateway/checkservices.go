@@ -44,6 +44,33 @@ func setting(ctx context.Context, client *redis.Client, name string) string {
 	return values[name]
 }
 
+// crm asks the outside CRM for an address that nobody has. One that does not
+// answer is no error: mail is taken all the same.
+func (f *findings) crm(ctx context.Context, c *Config) {
+	client, err := openCRM(c, CoreOptions{})
+	if client == nil && err == nil {
+		return
+	}
+	if err == nil {
+		defer client.Close()
+		err = client.Probe(ctx)
+	}
+	if err != nil {
+		f.add(LevelWarn, "crm: %s does not answer as it should, mail gets provisional contacts: %v", originOfCRM(c.CRM.URL), err)
+		return
+	}
+	f.add(LevelOK, "crm: %s", originOfCRM(c.CRM.URL))
+}
+
+// originOfCRM names the CRM without the rest of its URL, which may hold a key.
+func originOfCRM(where URL) string {
+	u, err := url.Parse(where.Reveal())
+	if err != nil {
+		return where.Scheme()
+	}
+	return u.Scheme + "://" + u.Host
+}
+
 // probeTimeout bounds the look at the smarthost.
 const probeTimeout = 10 * time.Second
 

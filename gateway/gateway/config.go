@@ -37,6 +37,7 @@ type Config struct {
 	BlobURL         URL       // "file:PATH"
 	DNS             DNSConfig
 	Outbound        OutboundConfig
+	CRM             CRMConfig
 	TimeZone        *time.Location
 	Language        string
 	LogLevel        string // debug, info, warn, error
@@ -86,6 +87,13 @@ type OutboundConfig struct {
 	MaxAge    time.Duration
 }
 
+// CRMConfig says which outside CRM is asked for contacts.
+type CRMConfig struct {
+	URL     URL           // zero: none
+	Token   Secret        // empty: none is sent
+	Refresh time.Duration // how old its answers may grow
+}
+
 // LoadConfig reads the configuration: defaults, then the file, then the
 // environment. An empty file means DefaultConfigFile if it exists. The error
 // lists every finding, each with file, line and key, or with the variable.
@@ -132,6 +140,7 @@ func defaultConfig() *Config {
 			Workers:   8,
 			MaxAge:    72 * time.Hour,
 		},
+		CRM:      CRMConfig{Refresh: 24 * time.Hour},
 		TimeZone: time.UTC,
 		Language: "en",
 		LogLevel: "info",

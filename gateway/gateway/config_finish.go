@@ -2,6 +2,8 @@ package gateway
 
 import (
 	"crypto/tls"
+	"net/netip"
+	"net/url"
 	"path/filepath"
 	"strings"
 )
@@ -28,6 +30,7 @@ func (s *settings) finish() {
 	s.checkCertificate("http", c.HTTP.TLS)
 	s.checkCertificate("lmtp", c.LMTP.TLS)
 	s.checkMetricsApart()
+	s.checkCRM()
 }
 
 // shareIntake gives the SMTP face the limits of the LMTP one: it is the same
@@ -82,4 +85,25 @@ func (s *settings) checkMetricsApart() {
 			}
 		}
 	}
+}
+
+// checkCRM warns of a token that nobody is asked with, or that anybody on the
+// way can read.
+func (s *settings) checkCRM() {
+	c := s.config.CRM
+	switch {
+	case c.URL.IsZero() && c.Token.Reveal() != "":
+		s.config.Warnings = append(s.config.Warnings, "crm.token is set, and no crm.url")
+	case c.URL.Scheme() == "http" && !isLoopbackURL(c.URL):
+		s.config.Warnings = append(s.config.Warnings, "crm.url is http: the token and the customers' addresses can be read on the way")
+	}
+}
+
+func isLoopbackURL(u URL) bool {
+	parsed, err := url.Parse(u.Reveal())
+	if err != nil {
+		return false
+	}
+	ip, err := netip.ParseAddr(parsed.Hostname())
+	return parsed.Hostname() == "localhost" || err == nil && ip.IsLoopback()
 }

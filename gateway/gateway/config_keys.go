@@ -57,9 +57,9 @@ var configKeys = []configKey{
 	}},
 	{"outbound.workers", func(c *Config, v value) error { return v.number(&c.Outbound.Workers, 1, 1000) }},
 	{"outbound.max_age", func(c *Config, v value) error { return v.duration(&c.Outbound.MaxAge, time.Minute) }},
-	{"crm.url", nil},
-	{"crm.token", nil},
-	{"crm.refresh", nil},
+	{"crm.url", func(c *Config, v value) error { return v.url(&c.CRM.URL, "https", "http") }},
+	{"crm.token", func(c *Config, v value) error { return v.secret(&c.CRM.Token) }},
+	{"crm.refresh", func(c *Config, v value) error { return v.duration(&c.CRM.Refresh, time.Second) }},
 	{"arc.trusted_sealers", nil},
 	{"oidc.issuer", nil},
 	{"oidc.client_id", nil},
@@ -80,7 +80,7 @@ func idle(name string, raw any) bool {
 		return len(list) == 0
 	}
 	defaults := map[string]string{
-		"crm.refresh": "24h", "retention.raw_days": "0", "retention.quarantine_days": "90", "retention.events_days": "30",
+		"retention.raw_days": "0", "retention.quarantine_days": "90", "retention.events_days": "30",
 	}
 	text := strings.TrimSpace(fmt.Sprint(raw))
 	return text == "" || text == defaults[name]

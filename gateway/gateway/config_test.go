@@ -124,9 +124,29 @@ func TestBrokenConfigurationIsRefusedWithItsPlace(t *testing.T) {
 			file: "redis.url = \"redis://:${env:TICKETGATE_NO_SUCH}@redis:6379\"\n",
 			want: `c.toml:1: redis.url: the variable TICKETGATE_NO_SUCH is not set`,
 		},
+		"CRM without http": {
+			file: "[crm]\nurl = \"ftp://crm.example\"\n",
+			want: `c.toml:2: crm.url: "ftp://crm.example" has none of the forms https://, http://`,
+		},
+		"CRM that is no URL": {
+			file: "[crm]\nurl = \"https:crm\"\n",
+			want: `c.toml:2: crm.url: "https:crm" names no host`,
+		},
+		"CRM's token that is not there": {
+			file: "crm.token = \"env:TICKETGATE_NO_SUCH\"\n",
+			want: `c.toml:1: crm.token: the variable TICKETGATE_NO_SUCH is not set`,
+		},
+		"CRM's token that breaks a header": {
+			file: "crm.token = \"a\\nX: b\"\n",
+			want: `c.toml:1: crm.token: holds a control character`,
+		},
+		"CRM that is asked all the time": {
+			file: "crm.refresh = \"0s\"\n",
+			want: `c.toml:1: crm.refresh: 0s is too short: at least 1s`,
+		},
 		"feature to come": {
-			file: "[crm]\nurl = \"https://crm.example\"\n",
-			want: `c.toml:2: crm.url: not yet available`,
+			file: "[oidc]\nissuer = \"https://login.example\"\n",
+			want: `c.toml:2: oidc.issuer: not yet available`,
 		},
 		"feature to come, by environment": {
 			env:  []string{"TICKETGATE_ADMIN_LISTEN=127.0.0.1:1"},
@@ -254,6 +274,7 @@ func TestNothingPrintsASecret(t *testing.T) {
 		Secrets:  []Secret{NewSecret("hunter2hunter2hunter2")},
 		StoreURL: URL{text: "postgres://desk:hunter2@db/desk?password=hunter2"},
 		RedisURL: URL{text: "redis+cluster://:hunter2@a:1,b:2"},
+		CRM:      CRMConfig{URL: URL{text: "https://u:hunter2@crm.example/?apiKey=hunter2"}, Token: NewSecret("hunter2")},
 	}
 	var log strings.Builder
 	slog.New(slog.NewJSONHandler(&log, nil)).Info("configuration", "config", c, "secret", c.Secrets[0], "store", c.StoreURL)

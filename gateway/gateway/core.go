@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"ticketgate/gateway/crm"
 	"ticketgate/gateway/verify"
 	"ticketgate/store"
 	"ticketgate/store/blob"
@@ -29,7 +30,8 @@ type Core struct {
 	Seal      *store.Sealer
 	Threading *threading.Service
 	Resolver  *verify.Resolver
-	Created   bool // this call made the desk: it is the first start
+	CRM       *crm.Client // nil: there is none
+	Created   bool        // this call made the desk: it is the first start
 
 	queued atomic.Pointer[func(context.Context, []store.Due)]
 }
@@ -42,6 +44,7 @@ type CoreOptions struct {
 	PublicURL string
 	Observe   func(batch int, commit time.Duration)
 	Lookup    func(kind, result string) // told of each DNS look-up
+	AskedCRM  func(result string)       // told of each look-up in the CRM
 	Now       func() time.Time
 }
 
@@ -61,6 +64,9 @@ func OpenCore(ctx context.Context, c *Config, opt CoreOptions) (*Core, error) {
 	core := &Core{Config: c, Resolver: verify.NewResolver(verify.ResolverOptions{
 		Server: c.DNS.Resolver, Timeout: c.DNS.Timeout, Now: opt.Now, Observe: opt.Lookup,
 	})}
+	if core.CRM, err = openCRM(c, opt); err != nil {
+		return nil, err
+	}
 	if core.Seal, err = store.NewSealer(secrets); err != nil {
 		return nil, err
 	}
@@ -98,16 +104,30 @@ func openStore(ctx context.Context, c *Config, blobs store.Blobs, opt CoreOption
 	return db, nil
 }
 
+// openCRM gives the client of the outside CRM, nil where none is configured.
+func openCRM(c *Config, opt CoreOptions) (*crm.Client, error) {
+	if c.CRM.URL.IsZero() {
+		return nil, nil
+	}
+	return crm.New(crm.Options{
+		URL: c.CRM.URL.Reveal(), Token: c.CRM.Token.Reveal(), Refresh: c.CRM.Refresh, Now: opt.Now, Log: opt.Log, Observe: opt.AskedCRM,
+	})
+}
+
 // setUp checks the secret against the store and makes the first desk.
 func (c *Core) setUp(ctx context.Context, secrets []string, opt CoreOptions) error {
 	if err := c.checkSecret(ctx); err != nil {
 		return err
 	}
-	var err error
-	c.Threading, err = threading.New(threading.Options{
+	options := threading.Options{
 		DB: c.DB, Secrets: secrets, Keys: c.Config.Keys, Hostname: c.Config.Hostname, PublicURL: opt.PublicURL,
-		Now: opt.Now, Log: opt.Log, Queued: c.whenQueued,
-	})
+		Now: opt.Now, Log: opt.Log, Queued: c.whenQueued, DirectoryRefresh: c.Config.CRM.Refresh,
+	}
+	if c.CRM != nil {
+		options.Directory = c.CRM
+	}
+	var err error
+	c.Threading, err = threading.New(options)
 	if err != nil {
 		return err
 	}
@@ -219,4 +239,9 @@ func (c *Core) whenQueued(ctx context.Context, due []store.Due) {
 }
 
 // Close gives the store back.
-func (c *Core) Close() error { return c.DB.Close() }
+func (c *Core) Close() error {
+	if c.CRM != nil {
+		c.CRM.Close()
+	}
+	return c.DB.Close()
+}

@@ -243,6 +243,7 @@ func (d *Daemon) openCore(ctx context.Context, publicURL string) (err error) {
 		Lookup: func(kind, result string) {
 			d.metrics.dns.WithLabelValues(closed(dnsKinds, kind), closed(dnsResults, result)).Inc()
 		},
+		AskedCRM: func(result string) { d.metrics.crm.WithLabelValues(closed(crmResults, result)).Inc() },
 	})
 	if err != nil {
 		return err
@@ -268,6 +269,9 @@ func (d *Daemon) startJobs(in *intake) {
 	})
 	again := &rechecker{db: d.core.DB, intake: in, every: d.config.DNS.Recheck, now: d.opt.Now, log: d.log}
 	jobs.Go(func() { again.run(ctx) })
+	if d.core.CRM != nil {
+		jobs.Go(func() { lookUpContacts(ctx, d.core.Threading, d.log) })
+	}
 	jobs.Go(func() { tidy(ctx, d.core.DB, d.opt.Now, d.log) })
 	jobs.Go(func() { activateKeys(ctx, d.core, d.opt.Now, d.log) })
 	if d.opt.Watchdog > 0 {

@@ -131,8 +131,8 @@ func (a *applier) pruneStatuses(ctx context.Context) error {
 	return nil
 }
 
-// pruneContacts leaves those alone that mail brought in: they are no part of
-// what a file describes.
+// pruneContacts leaves those alone that mail or the outside CRM brought in: they
+// are no part of what a file describes.
 func (a *applier) pruneContacts(ctx context.Context) error {
 	named := map[string]bool{}
 	for _, e := range a.file.Contacts {
@@ -147,7 +147,7 @@ func (a *applier) pruneContacts(ctx context.Context) error {
 		}
 		for _, c := range page {
 			isNamed := slices.ContainsFunc(c.Emails, func(e store.ContactEmail) bool { return named[e.Key] })
-			if c.Provisional || isNamed {
+			if c.Provisional || !c.SyncedAt.IsZero() || isNamed {
 				continue
 			}
 			if err := a.remove("contact", c.Name, func() error { return a.tx.DeleteContact(ctx, c.ID) }, nil); err != nil {

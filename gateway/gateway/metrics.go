@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"ticketgate/gateway/crm"
 	"ticketgate/store"
 )
 
@@ -39,6 +40,7 @@ type metrics struct {
 	outcomes    *prometheus.CounterVec
 	dns         *prometheus.CounterVec
 	rechecks    *prometheus.CounterVec
+	crm         *prometheus.CounterVec
 	degraded    *prometheus.GaugeVec
 }
 
@@ -52,6 +54,7 @@ var (
 	matchSignals = []string{"none", "envelope_token", "reference_token", "tag", "reference", "named", "bare_reference", "text_tag", "other"}
 	outcomes     = []string{"append", "new", "hold", "quarantine", "bounce", "duplicate"}
 	dnsKinds     = []string{"cache", "query"}
+	crmResults   = []string{crm.ResultFound, crm.ResultNotFound, crm.ResultCached, crm.ResultOpen, crm.ResultFailed}
 	dnsResults   = []string{"ok", "not_found", "refused", "temporary"}
 )
 
@@ -76,6 +79,7 @@ func newMetrics(version string) *metrics {
 	m.outcomes = m.counter("outcomes_total", "Recipients filed, by what became of the mail.", "outcome")
 	m.dns = m.counter("dns_lookups_total", "Look-ups in the DNS, by where the answer came from.", "kind", "result")
 	m.rechecks = m.counter("dns_rechecks_total", "Mails looked up again after a DNS failure.", "result")
+	m.crm = m.counter("crm_lookups_total", "Look-ups in the outside CRM, by what came of them.", "result")
 	m.degraded = m.gauge("degraded", "1 while a part that is not needed to take mail does not work.", "part")
 	m.zero()
 	return m
@@ -139,6 +143,9 @@ func (m *metrics) zero() {
 	}
 	for _, r := range []string{"answered", "failed"} {
 		m.rechecks.WithLabelValues(r)
+	}
+	for _, r := range crmResults {
+		m.crm.WithLabelValues(r)
 	}
 	for _, p := range degradable {
 		m.degraded.WithLabelValues(p)

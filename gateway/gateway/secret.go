@@ -61,6 +61,24 @@ func (v value) secrets(into *[]Secret) error {
 	return nil
 }
 
+// secret reads one secret of another service: the text itself, file:/path or
+// env:NAME.
+func (v value) secret(into *Secret) error {
+	text, err := v.text()
+	if err != nil {
+		return err
+	}
+	plain, err := revealed(text)
+	if err != nil {
+		return err
+	}
+	if strings.ContainsFunc(plain, func(r rune) bool { return r < 0x20 || r == 0x7f }) {
+		return errors.New("holds a control character")
+	}
+	*into = NewSecret(plain)
+	return nil
+}
+
 // revealed follows file: and env:; any other text is the secret itself.
 func revealed(text string) (string, error) {
 	kind, rest, _ := strings.Cut(text, ":")

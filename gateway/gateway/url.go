@@ -33,7 +33,7 @@ func (u URL) Rest() string {
 }
 
 var password = regexp.MustCompile(`^([a-z0-9+]+://[^/@:]*):.*@`)
-var inQuery = regexp.MustCompile(`([?&](?:password|sslpassword)=)[^&]*`)
+var inQuery = regexp.MustCompile(`(?i)([?&](?:password|sslpassword|api_?key|key|token|access_token)=)[^&]*`)
 
 // String gives the URL with its password hidden.
 func (u URL) String() string {

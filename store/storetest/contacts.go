@@ -21,7 +21,7 @@ func emails(keys ...string) []store.ContactEmail {
 func testContacts(t *testing.T, open Open) {
 	db := one(t, open)
 	maria := store.Contact{ID: "c1", Name: "María Müller", Emails: emails("maria@a.example", "mm@a.example"), Phones: []string{"+49 30 123"},
-		CompanyID: "firm", ExternalID: "E-1", Provisional: true, CreatedAt: noon(0), UpdatedAt: noon(1)}
+		CompanyID: "firm", ExternalID: "E-1", Provisional: true, CreatedAt: noon(0), UpdatedAt: noon(1), SyncedAt: noon(2)}
 	update(t, db, func(ctx context.Context, tx *store.Tx) error { return tx.PutContact(ctx, maria) })
 	update(t, db, func(ctx context.Context, tx *store.Tx) error {
 		return tx.PutContact(ctx, store.Contact{ID: "c2", Name: "Bob 100%", Emails: emails("bob@b.example")})
