@@ -362,3 +362,40 @@ func TestNewSubject(t *testing.T) {
 		})
 	}
 }
+
+// One mail to two accounts is two tickets, and one acknowledgement; each is
+// answered, and the customer's reply to all comes in once, in however many
+// transactions the MTA hands it over, also by an alias.
+func TestAReplyToAllComesInOnce(t *testing.T) {
+	d := newDesk(t)
+	d.setChannel(ack)
+	sales := d.secondAccount("sales")
+	sales.Aliases, sales.AliasKeys = []string{"shop@test.example"}, []string{"shop@test.example"}
+	d.update(func(ctx context.Context, tx *store.Tx) error { return tx.PutAccount(ctx, sales) })
+	both := []string{"support@test.example", "sales@test.example"}
+	opened := d.take(d.incoming(letter{from: "carla@ext.example", subject: "Both", to: both, verdict: store.Verified}))
+	acks := 0
+	var tokens []string
+	for _, r := range opened {
+		list, _ := d.deliveries(r.Ticket, store.MailAck)
+		acks += len(list)
+		d.answer(r.Ticket, "hello")
+		_, mails := d.deliveries(r.Ticket, store.MailAnswer)
+		tokens = append(tokens, mails[0].ReplyTo)
+	}
+	if opened[0].Ticket == opened[1].Ticket || acks != 1 {
+		t.Fatalf("%+v, %d acknowledgements", opened, acks)
+	}
+	reply := letter{from: "carla@ext.example", subject: "Re: Both", to: append(tokens, "shop@test.example", "SHOP@test.example"), verdict: store.Verified}
+	in := d.incoming(reply)
+	first := d.take(in)
+	in.Recipients = []string{"sales@test.example"}
+	second := d.take(in)
+	activities := map[string]bool{}
+	for _, r := range append(first, second...) {
+		activities[r.ActivityID] = true
+	}
+	if len(activities) != 1 || len(d.said(opened[0].Ticket))+len(d.said(opened[1].Ticket)) != 3 {
+		t.Errorf("it came in as %v", activities)
+	}
+}

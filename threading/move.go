@@ -193,7 +193,7 @@ func (m *move) stranger(ctx context.Context) (store.Contact, error) {
 	if err != nil || p.contact.ID != "" {
 		return p.contact, err
 	}
-	return m.tx.EnsureContact(ctx, provisional(a, p.company, m.s))
+	return m.ensure(ctx, a, p, word{}.of(a))
 }
 
 // remember writes where the activity lay, so that what answers it follows, and

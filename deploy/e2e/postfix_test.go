@@ -19,7 +19,8 @@ import (
 	"ticketgate/deploy/testbed"
 )
 
-// customer signs mail of ext.example, whose key stands in DNS.
+// customer signs mail of ext.example, and of the agents' domain, whose key
+// stands in DNS.
 type customer struct {
 	key *rsa.PrivateKey
 	dns *testbed.DNSServer
@@ -35,17 +36,25 @@ func newCustomer(tb testing.TB) *customer {
 	if err != nil {
 		tb.Fatal(err)
 	}
+	record := []string{"v=DKIM1; k=rsa; p=" + base64.StdEncoding.EncodeToString(public)}
 	return &customer{key: key, dns: testbed.DNS(tb, map[string][]string{
-		"s1._domainkey.ext.example TXT": {"v=DKIM1; k=rsa; p=" + base64.StdEncoding.EncodeToString(public)},
-		"_dmarc.ext.example TXT":        {"v=DMARC1; p=reject"},
+		"s1._domainkey.ext.example TXT":    record,
+		"s1._domainkey.agents.example TXT": record,
+		"_dmarc.ext.example TXT":           {"v=DMARC1; p=reject"},
 	})}
 }
 
 func (c *customer) sign(tb testing.TB, mail string) string {
 	tb.Helper()
+	return c.signAs(tb, "ext.example", mail)
+}
+
+// signAs signs what large mail providers sign, which leaves In-Reply-To out.
+func (c *customer) signAs(tb testing.TB, domain, mail string) string {
+	tb.Helper()
 	var signed bytes.Buffer
 	if err := dkim.Sign(&signed, strings.NewReader(mail), &dkim.SignOptions{
-		Domain: "ext.example", Selector: "s1", Signer: c.key,
+		Domain: domain, Selector: "s1", Signer: c.key,
 		HeaderCanonicalization: dkim.CanonicalizationRelaxed, BodyCanonicalization: dkim.CanonicalizationRelaxed,
 		HeaderKeys: []string{"From", "To", "Subject", "Date", "Message-ID"},
 	}); err != nil {
@@ -114,6 +123,7 @@ func throughPostfix(t *testing.T, unix, chroot bool) {
 	publish(t, c.dns, record)
 	arrives(t, n, c, postfix)
 	answersLeadBack(t, n, c, postfix, sink)
+	agentAnswersByMail(t, n, c, postfix, sink)
 	bounceComesBack(t, n, c, postfix, sink)
 }
 
@@ -180,6 +190,36 @@ func answersLeadBack(t *testing.T, n *node, c *customer, postfix *testbed.Postfi
 		if a.Sender != "participant" || a.Auth.Verdict != "verified" {
 			t.Errorf("a reply: %+v", a)
 		}
+	}
+}
+
+// agentAnswersByMail has an agent answer the notification of a ticket from her
+// own mail program: the customer gets it from the desk, signed, and with
+// nothing of her own address.
+func agentAnswersByMail(t *testing.T, n *node, c *customer, postfix *testbed.PostfixServer, sink *testbed.Sink) {
+	t.Helper()
+	mta(t, postfix.Addr(), "carla@ext.example", nil, c.sign(t, plain("carla@ext.example", "The door", "door@ext.example", "", "It squeaks.")), "support@tickets.example")
+	told := toCustomer(t, sink, "anna@agents.example", "It squeaks.")
+	replyTo := strings.Trim(field(string(told.Data), "Reply-To"), "<>")
+	mail := "From: Anna <anna@agents.example>\r\nTo: " + replyTo + "\r\nSubject: Re: " + field(string(told.Data), "Subject") + "\r\n" +
+		"Message-ID: <laptop@agents.example>\r\nDate: Sun, 22 Nov 2026 12:00:00 +0000\r\nIn-Reply-To: " + field(string(told.Data), "Message-ID") + "\r\n\r\n" +
+		"Oil it.\r\n\r\nSupport wrote:\r\n> [reply above this line] Your reply goes to the customer\r\n> It squeaks.\r\n"
+	mta(t, postfix.Addr(), "anna@agents.example", nil, c.signAs(t, "agents.example", mail), replyTo)
+	sent := toCustomer(t, sink, "carla@ext.example", "Oil it.")
+	for _, hidden := range []string{"anna@", "agents.example", "reply above", "It squeaks"} {
+		if strings.Contains(string(sent.Data)+sent.From, hidden) {
+			t.Errorf("the customer reads %q:\n%s", hidden, sent.Data)
+		}
+	}
+	for _, r := range testbed.VerifyDKIM(t, sent.Data, c.dns.TXT()) {
+		if !r.Pass || r.Domain != "tickets.example" {
+			t.Errorf("an independent verifier says %+v", r)
+		}
+	}
+	number := numberOf(t, n, "The door")
+	list := n.activities(number)
+	if a := list[len(list)-1]; a.Type != "outgoing" || a.Sender != "agent" {
+		t.Errorf("the agent's answer: %+v", a)
 	}
 }
 
