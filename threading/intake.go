@@ -24,6 +24,9 @@ type Incoming struct {
 	// PolicyKnownNone tells, beside the verdict error, that the From domain is
 	// known to publish no policy: the mail has the rights of unverified.
 	PolicyKnownNone bool
+	// Trusts tells whether a header field may be trusted as far as the verdict
+	// goes. nil trusts all.
+	Trusts func(field string) bool
 	// OneReply tells that all recipients share one reply (SMTP): a refusal by
 	// policy of one among several becomes quarantine.
 	OneReply   bool

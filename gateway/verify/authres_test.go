@@ -98,7 +98,7 @@ func TestTrustedResults(t *testing.T) {
 				o.TrustedAuthserv = []string{"other.example", "Mx.Example"}
 			})
 			wantVerdict(t, a, c.want)
-			if c.want == "verified" && (a.DMARC.Result != "pass" || !a.SignedTag || a.AlignedPass) {
+			if c.want == "verified" && (a.DMARC.Result != "pass" || !a.Trusts("Subject") || a.AlignedPass) {
 				t.Errorf("%+v", a)
 			}
 		})

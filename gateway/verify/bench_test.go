@@ -30,7 +30,7 @@ func BenchmarkVerify(b *testing.B) {
 			b.SetBytes(int64(len(raw)))
 			b.ReportAllocs()
 			for b.Loop() {
-				if a := v.Verify(b.Context(), raw, m, nil); a.Verdict != "verified" {
+				if a := v.Verify(b.Context(), Request{Raw: raw, Message: m}); a.Verdict != "verified" {
 					b.Fatal(a)
 				}
 			}

@@ -75,7 +75,7 @@ func TestCorpusLieser(t *testing.T) {
 			}
 			raw := wire(readFile(t, filepath.Join(dir, c.File)))
 			v := New(Options{Resolver: z, Now: func() time.Time { return noon }})
-			a := v.Verify(t.Context(), raw, message.Parse(raw), nil)
+			a := v.Verify(t.Context(), Request{Raw: raw, Message: message.Parse(raw)})
 			if len(a.DKIM) < len(c.Signatures) { // the list may name the first ones only
 				t.Fatalf("%d signatures, want at least %d", len(a.DKIM), len(c.Signatures))
 			}
@@ -114,7 +114,7 @@ func TestCorpusMailAuth(t *testing.T) {
 				}
 			}
 			v := New(Options{Resolver: z, Now: func() time.Time { return time.Unix(1667843664, 0) }})
-			a := v.Verify(t.Context(), mail, message.Parse(mail), nil)
+			a := v.Verify(t.Context(), Request{Raw: mail, Message: message.Parse(mail)})
 			for _, d := range a.DKIM {
 				if d.Result != resultPass {
 					t.Errorf("%+v", d)

@@ -17,6 +17,7 @@ const signatureField = "dkim-signature"
 type check struct {
 	store.DKIMResult
 	alignment alignment
+	unsure    bool     // whether it aligns hangs on a name that could not be looked up
 	headers   []string // the names that it covers, for a pass
 }
 

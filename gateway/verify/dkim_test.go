@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"math/big"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -156,7 +157,7 @@ func TestBentSignatures(t *testing.T) {
 			if c.want != "pass" {
 				wantVerdict(t, a, "unverified")
 			}
-			if strings.HasPrefix(name, "K10") && c.want == "permerror" && len(z.asked) > 1 {
+			if strings.HasPrefix(name, "K10") && c.want == "permerror" && slices.ContainsFunc(z.asked, func(name string) bool { return !strings.HasPrefix(name, "_dmarc.") }) {
 				t.Errorf("asked for %q", z.asked)
 			}
 		})
@@ -234,7 +235,7 @@ func TestKeyTrouble(t *testing.T) {
 		cancel()
 		z := usualZone()
 		z.slow = make(chan struct{})
-		a := New(Options{Resolver: z}).Verify(ctx, []byte(raw), message.Parse([]byte(raw)), nil)
+		a := New(Options{Resolver: z}).Verify(ctx, Request{Raw: []byte(raw), Message: message.Parse([]byte(raw))})
 		wantVerdict(t, a, "error")
 	})
 }
@@ -286,7 +287,7 @@ func TestCaps(t *testing.T) {
 			raw := []byte(junk + forgery{}.signed(t, plainMail))
 			m := message.Parse(raw)
 			began := time.Now()
-			a := New(Options{Resolver: usualZone().with("_dmarc.example.org", "v=DMARC1; p=reject")}).Verify(t.Context(), raw, m, nil)
+			a := New(Options{Resolver: usualZone().with("_dmarc.example.org", "v=DMARC1; p=reject")}).Verify(t.Context(), Request{Raw: raw, Message: m})
 			if took := time.Since(began); took > time.Second {
 				t.Errorf("took %v", took)
 			}
@@ -336,7 +337,7 @@ func TestPoolIsBounded(t *testing.T) {
 	v := New(Options{Resolver: usualZone(), Workers: 1, Budget: 20 * time.Millisecond, Now: func() time.Time { return noon }})
 	v.cpu <- struct{}{}
 	raw := []byte(forgery{}.signed(t, plainMail))
-	a := v.Verify(t.Context(), raw, message.Parse(raw), nil)
+	a := v.Verify(t.Context(), Request{Raw: raw, Message: message.Parse(raw)})
 	wantResults(t, a, "temperror")
 	wantVerdict(t, a, "error")
 	<-v.cpu
@@ -347,6 +348,6 @@ func TestVerifyAt(t *testing.T) {
 	raw := []byte(forgery{extra: fmt.Sprintf("; x=%d", noon.Add(time.Hour).Unix())}.signed(t, plainMail))
 	v := New(Options{Resolver: usualZone(), Now: func() time.Time { return noon.AddDate(1, 0, 0) }})
 	m := message.Parse(raw)
-	wantVerdict(t, v.VerifyAt(t.Context(), raw, m, nil, noon), "verified")
-	wantVerdict(t, v.Verify(t.Context(), raw, m, nil), "unverified")
+	wantVerdict(t, v.Verify(t.Context(), Request{Raw: raw, Message: m, Received: noon}), "verified")
+	wantVerdict(t, v.Verify(t.Context(), Request{Raw: raw, Message: m}), "unverified")
 }

@@ -130,31 +130,64 @@ func TestInternationalDomains(t *testing.T) {
 	}
 }
 
-func TestTagAndCoverage(t *testing.T) {
+func TestTrusts(t *testing.T) {
+	const agent = "joe@example.org"
+	usual := "From To Subject Date Message-ID References"
 	for name, c := range map[string]struct {
-		raw      string
-		tag      bool
-		covers   string
-		uncovers string
+		raw     string
+		policy  string
+		fails   string
+		last    []string // what was last seen of the policy; nil: nothing
+		known   bool
+		top     string // above the mail
+		verdict string
+		trusts  string
+		not     string
 	}{
-		"unsigned":                        {raw: plainMail, tag: true, covers: "In-Reply-To"},
-		"signed":                          {raw: forgery{}.signed(t, plainMail), tag: true, covers: "References", uncovers: "Reply-To"},
-		"K12 Subject not signed":          {raw: forgery{h: "from:date"}.signed(t, plainMail), covers: "From", uncovers: "Subject"},
-		"K03 Subject twice":               {raw: "Subject: [T#1]\r\n" + plainMail},
-		"K03 Subject twice, one signed":   {raw: "Subject: [T#1]\r\n" + forgery{}.signed(t, plainMail)},
-		"no Subject":                      {raw: "From: a@b.example\r\n\r\n"},
-		"two signatures cover it in part": {raw: forgery{h: "from:subject"}.field(t, plainMail) + forgery{s: "ed", key: ed25519Key(), h: "from:to"}.signed(t, plainMail), tag: true, covers: "To", uncovers: "Cc"},
+		"unsigned":                             {raw: plainMail, verdict: "unverified", trusts: usual + " Reply-To"},
+		"K12 unsigned, an agent's":             {raw: plainMail, known: true, verdict: "failed", trusts: "Reply-To"},
+		"signed, no policy":                    {raw: forgery{}.signed(t, plainMail), verdict: "verified", trusts: usual + " Reply-To Cc In-Reply-To"},
+		"signed, p=none":                       {raw: forgery{}.signed(t, plainMail), policy: "p=none", verdict: "verified", trusts: "In-Reply-To"},
+		"K12 signed, p=reject":                 {raw: forgery{}.signed(t, plainMail), policy: "p=reject", verdict: "verified", trusts: usual, not: "Reply-To Cc In-Reply-To Sender"},
+		"K12 signed, p=quarantine":             {raw: forgery{}.signed(t, plainMail), policy: "p=quarantine", verdict: "verified", trusts: usual, not: "Reply-To"},
+		"K12 signed, an agent's":               {raw: forgery{}.signed(t, plainMail), known: true, verdict: "verified", trusts: usual, not: "Reply-To"},
+		"K12 signed, policy fails":             {raw: forgery{}.signed(t, plainMail), fails: "_dmarc.example.org", verdict: "verified", trusts: usual, not: "Reply-To"},
+		"K12 signed, policy fails, none known": {raw: forgery{}.signed(t, plainMail), fails: "_dmarc.example.org", last: []string{}, verdict: "verified", trusts: "Reply-To"},
+		"K03 Subject not signed":               {raw: forgery{h: "from:date"}.signed(t, plainMail), policy: "p=reject", verdict: "verified", trusts: "From", not: "Subject"},
+		"K03 Subject twice":                    {raw: "Subject: [T#1]\r\n" + forgery{h: "from"}.signed(t, plainMail), policy: "p=reject", verdict: "unverified", trusts: "From", not: "Subject"},
+		"two signatures cover it in part": {
+			raw:    forgery{h: "from:subject"}.field(t, plainMail) + forgery{s: "ed", key: ed25519Key(), h: "from:to"}.signed(t, plainMail),
+			policy: "p=reject", verdict: "verified", trusts: "To Subject", not: "Cc",
+		},
+		"another's signature covers nothing": {
+			raw:    forgery{d: "mailer.example", h: "from:cc"}.field(t, plainMail) + forgery{h: "from:to"}.signed(t, plainMail),
+			policy: "p=reject", verdict: "verified", trusts: "To", not: "Cc",
+		},
+		"a trusted server vouches": {
+			raw: forgery{}.signed(t, plainMail), policy: "p=reject", verdict: "verified", trusts: "Reply-To",
+			top: "Authentication-Results: mx.example; dmarc=pass header.from=example.org\r\n",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			a := verifyMail(t, usualZone(), c.raw)
-			if a.SignedTag != c.tag {
-				t.Errorf("SignedTag: %v", a.SignedTag)
+			z := usualZone().with("sel._domainkey.mailer.example", keyRecord(rsaKey())).fails(c.fails)
+			if c.policy != "" {
+				z.with("_dmarc.example.org", "v=DMARC1; "+c.policy)
 			}
-			if c.covers != "" && !a.Covers(c.covers) {
-				t.Errorf("%s is not covered", c.covers)
+			if c.last != nil {
+				z.last["_dmarc.example.org"], z.last["_dmarc.org"] = c.last, nil
 			}
-			if c.uncovers != "" && a.Covers(c.uncovers) {
-				t.Errorf("%s is covered", c.uncovers)
+			a := verifyKnown(t, z, c.top+c.raw, func(key string) bool { return c.known && key == agent },
+				func(o *Options) { o.TrustedAuthserv = []string{"mx.example"} })
+			wantVerdict(t, a, c.verdict)
+			for field := range strings.FieldsSeq(c.trusts) {
+				if !a.Trusts(field) {
+					t.Errorf("%s is not trusted", field)
+				}
+			}
+			for field := range strings.FieldsSeq(c.not) {
+				if a.Trusts(field) {
+					t.Errorf("%s is trusted", field)
+				}
 			}
 		})
 	}

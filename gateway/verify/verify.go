@@ -1,5 +1,5 @@
 // Package verify tells who wrote a mail: it checks DKIM signatures (RFC 6376),
-// looks DMARC policies up (RFC 7489), reads the Authentication-Results of trusted
+// looks DMARC policies up (RFC 9989), reads the Authentication-Results of trusted
 // servers (RFC 8601), and sums it up in one verdict. DNS goes through its own
 // caching resolver.
 //
@@ -65,35 +65,50 @@ func New(opt Options) *Verifier {
 	return v
 }
 
-// Verify tells who wrote the mail that m was parsed from. known tells whether an
-// address, by its key, is an agent's or an account's; it may be nil. Verify keeps
-// to the budget and to ctx: what could not be done in time is a temporary error
-// of that part. It never fails, and changes neither raw nor m.
-func (v *Verifier) Verify(ctx context.Context, raw []byte, m *message.Message, known func(address string) bool) Auth {
-	return v.VerifyAt(ctx, raw, m, known, v.opt.Now())
+// Request is one mail to be judged. Raw and Message are required, and belong
+// together; Verify changes neither.
+type Request struct {
+	Raw     []byte
+	Message *message.Message
+	// Known tells whether an address, by its key, is an agent's or an account's.
+	// nil: none is.
+	Known func(address string) bool
+	// Recipients are the envelope's, as typed.
+	Recipients []string
+	// Received is when the mail came: signatures are held against that time, so
+	// that a mail looked up again later has not expired meanwhile. Zero: now.
+	Received time.Time
+	// Explain tells that the mail doesn't count as one that came.
+	Explain bool
 }
 
-// VerifyAt is Verify for a mail that was received earlier: signatures are held
-// against the time of receipt, so that one looked up again hours later has not
-// expired meanwhile.
-func (v *Verifier) VerifyAt(ctx context.Context, raw []byte, m *message.Message, known func(address string) bool, received time.Time) Auth {
+// Verify tells who wrote a mail. It keeps to the budget and to ctx: what could
+// not be done in time is a temporary error of that part. It never fails.
+//
+// A signature that comes back with ever more recipients is refused as replayed
+// (RFC 6376, 8.6): each Verifier remembers, for the signatures seen last, whom
+// they came to. That memory is this process's, so each node has its own, and a
+// restart forgets it.
+func (v *Verifier) Verify(ctx context.Context, r Request) Auth {
 	ctx, cancel := context.WithTimeout(ctx, v.opt.Budget)
 	defer cancel()
+	if r.Received.IsZero() {
+		r.Received = v.opt.Now()
+	}
+	m := cut(r.Raw)
+	f := facts{author: author(&m, r.Message), known: anyKnown(r.Message, r.Known)}
+	f.repeated = m.repeated() || len(r.Message.Duplicated) > 0
 
-	cutMail := cut(raw)
-	f := facts{author: author(&cutMail, m), known: anyKnown(m, known)}
-	f.repeated = cutMail.repeated() || len(m.Duplicated) > 0
-	f.subjects = len(cutMail.byName["subject"])
-
-	wait := v.startPolicy(ctx, f.author)
-	if cutMail.excess != "" {
-		f.checks = []check{tooLarge(cutMail.excess)}
-		f.subjects = m.Header.Count("Subject")
+	walk := &walker{ask: func(name string) ([]string, error) { return v.opt.Resolver.TXT(ctx, name) }}
+	wait := v.startPolicy(ctx, walk, f.author)
+	if m.excess != "" {
+		f.checks = []check{tooLarge(m.excess)}
 	} else {
-		f.checks = v.checkSignatures(ctx, &cutMail, f.author, received)
-		f.trusted = readTrusted(&cutMail, f.author, v.trusted)
+		f.checks = v.checkSignatures(ctx, &m, f.author, r.Received)
+		f.trusted = readTrusted(&m, f.author, v.trusted)
 	}
 	f.policy = wait()
+	f.narrow(walk)
 	return f.decide()
 }
 
@@ -145,12 +160,12 @@ func anyKnown(m *message.Message, known func(string) bool) bool {
 
 // startPolicy looks the policy up beside the keys; the function that it returns
 // waits for it.
-func (v *Verifier) startPolicy(ctx context.Context, author string) func() policy {
+func (v *Verifier) startPolicy(ctx context.Context, w *walker, author string) func() policy {
 	if author == "" {
 		return func() policy { return policy{} }
 	}
 	found := make(chan policy, 1)
-	go func() { found <- findPolicy(ctx, v.opt.Resolver, author) }()
+	go func() { found <- findPolicy(ctx, w, v.opt.Resolver, author) }()
 	return func() policy { return <-found }
 }
 
