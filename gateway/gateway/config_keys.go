@@ -60,7 +60,7 @@ var configKeys = []configKey{
 	{"crm.url", nil},
 	{"crm.token", nil},
 	{"crm.refresh", nil},
-	{"arc.trusted_sealers", nil},
+	{"arc.trusted_sealers", func(c *Config, v value) error { return v.hostnames(&c.TrustedSealers) }},
 	{"oidc.issuer", nil},
 	{"oidc.client_id", nil},
 	{"oidc.client_secret", nil},

@@ -35,7 +35,7 @@ func newCommandIntake(c *Core) *intake {
 func newVerifier(c *Core, now func() time.Time) *verify.Verifier {
 	return verify.New(verify.Options{
 		Hostname: c.Config.Hostname, TrustedAuthserv: c.Config.LMTP.TrustedAuthserv,
-		Resolver: c.Resolver, Now: now,
+		TrustedSealers: c.Config.TrustedSealers, Resolver: c.Resolver, Now: now,
 	})
 }
 

@@ -47,6 +47,8 @@ type facts struct {
 	checks   []check // of the signatures
 	policy   policy
 	trusted  trusted
+	sealed   sealed
+	replayed bool // an aligned signature passes and came to too many
 }
 
 // narrow takes the alignment back that the public suffix list gave and DNS
@@ -110,6 +112,9 @@ func (f *facts) decide() Auth {
 		}
 	}
 	a.SPF, a.ARC = f.trusted.spf, f.trusted.arc
+	if f.sealed.result != nil {
+		a.ARC = f.sealed.result
+	}
 	a.DMARC = f.dmarc()
 	a.Verdict = f.verdict()
 	a.Recheck = a.Verdict == store.AuthError
@@ -117,8 +122,9 @@ func (f *facts) decide() Auth {
 	return a
 }
 
-// vouched tells that a trusted server saw DMARC pass.
-func (f *facts) vouched() bool { return f.author != "" && f.trusted.dmarcPass }
+// vouched tells that a trusted server saw DMARC pass. Where a replayed signature
+// passes, that is most likely what it saw.
+func (f *facts) vouched() bool { return f.author != "" && f.trusted.dmarcPass && !f.replayed }
 
 func (f *facts) verdict() store.Verdict {
 	switch {
@@ -140,7 +146,7 @@ func (f *facts) unsigned() store.Verdict {
 		return store.Failed
 	case f.policy.failed:
 		return store.AuthError
-	case f.policy.refuses():
+	case f.policy.refuses() && (f.replayed || !f.sealed.dmarcPass):
 		return store.Failed
 	}
 	return store.Unverified

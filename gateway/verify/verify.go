@@ -1,7 +1,7 @@
-// Package verify tells who wrote a mail: it checks DKIM signatures (RFC 6376),
-// looks DMARC policies up (RFC 9989), reads the Authentication-Results of trusted
-// servers (RFC 8601), and sums it up in one verdict. DNS goes through its own
-// caching resolver.
+// Package verify tells who wrote a mail: it checks DKIM signatures (RFC 6376) and
+// the ARC chains of trusted sealers (RFC 8617), looks DMARC policies up
+// (RFC 9989), reads the Authentication-Results of trusted servers (RFC 8601), and
+// sums it up in one verdict. DNS goes through its own caching resolver.
 //
 // Signatures are checked by code of this package, not by go-msgauth, which signs
 // for us and is the oracle of the tests: it compares i= and d= by case, takes
@@ -34,10 +34,12 @@ type Lookup interface {
 type Options struct {
 	Hostname        string           // our authserv-id
 	TrustedAuthserv []string         // authserv-ids whose results are believed
+	TrustedSealers  []string         // host names whose ARC seals are believed
 	Resolver        Lookup           // where keys and policies are looked up
 	Now             func() time.Time // default time.Now
 	Budget          time.Duration    // for one mail, DNS and waiting included; default 10 s
 	MaxSignatures   int              // checked per mail; default 5
+	MaxReplays      int              // envelope recipients that one signature may come to; default 10
 	Workers         int              // mails whose signatures are computed at once; default one a processor
 }
 
@@ -46,6 +48,8 @@ type Options struct {
 type Verifier struct {
 	opt     Options
 	trusted []string
+	sealers []string
+	replays *replays
 	cpu     chan struct{} // a slot for each mail whose signatures are computed
 }
 
@@ -58,9 +62,14 @@ func New(opt Options) *Verifier {
 		opt.Budget = 10 * time.Second
 	}
 	opt.MaxSignatures = orDefault(opt.MaxSignatures, 5)
-	v := &Verifier{opt: opt, cpu: make(chan struct{}, orDefault(opt.Workers, runtime.GOMAXPROCS(0)))}
+	v := &Verifier{opt: opt, replays: newReplays(orDefault(opt.MaxReplays, 10)), cpu: make(chan struct{}, orDefault(opt.Workers, runtime.GOMAXPROCS(0)))}
 	for _, id := range opt.TrustedAuthserv {
 		v.trusted = append(v.trusted, serverKey(strings.TrimSpace(id)))
+	}
+	for _, name := range opt.TrustedSealers {
+		if key, ok := hostName(strings.TrimSpace(name)); ok {
+			v.sealers = append(v.sealers, key)
+		}
 	}
 	return v
 }
@@ -78,17 +87,19 @@ type Request struct {
 	// Received is when the mail came: signatures are held against that time, so
 	// that a mail looked up again later has not expired meanwhile. Zero: now.
 	Received time.Time
-	// Explain tells that the mail doesn't count as one that came.
+	// Explain tells that the mail is only asked about: it doesn't count as one
+	// that came to its recipients.
 	Explain bool
 }
 
 // Verify tells who wrote a mail. It keeps to the budget and to ctx: what could
 // not be done in time is a temporary error of that part. It never fails.
 //
-// A signature that comes back with ever more recipients is refused as replayed
-// (RFC 6376, 8.6): each Verifier remembers, for the signatures seen last, whom
-// they came to. That memory is this process's, so each node has its own, and a
-// restart forgets it.
+// A signature that comes to more than MaxReplays recipients is refused as replayed
+// (RFC 6376, 8.6) unless it covers a To or Cc with a known address. For that each
+// Verifier remembers whom the signatures seen last came to; the same mail looked
+// at again for the same recipients changes nothing. The memory is this process's:
+// each node counts for itself, and a restart forgets.
 func (v *Verifier) Verify(ctx context.Context, r Request) Auth {
 	ctx, cancel := context.WithTimeout(ctx, v.opt.Budget)
 	defer cancel()
@@ -104,11 +115,14 @@ func (v *Verifier) Verify(ctx context.Context, r Request) Auth {
 	if m.excess != "" {
 		f.checks = []check{tooLarge(m.excess)}
 	} else {
-		f.checks = v.checkSignatures(ctx, &m, f.author, r.Received)
+		body := bodyHasher{body: m.body}
+		f.checks = v.checkSignatures(ctx, &m, &body, f.author, r.Received)
+		f.sealed = v.checkChain(ctx, &m, &body, f.author, r.Received)
 		f.trusted = readTrusted(&m, f.author, v.trusted)
 	}
 	f.policy = wait()
 	f.narrow(walk)
+	v.refuseReplayed(&f, r)
 	return f.decide()
 }
 
@@ -171,28 +185,38 @@ func (v *Verifier) startPolicy(ctx context.Context, w *walker, author string) fu
 
 // checkSignatures looks the keys up, outside the pool, and then computes inside
 // it.
-func (v *Verifier) checkSignatures(ctx context.Context, m *mail, author string, received time.Time) []check {
+func (v *Verifier) checkSignatures(ctx context.Context, m *mail, body *bodyHasher, author string, received time.Time) []check {
 	signatures := signaturesOf(m, author, v.opt.MaxSignatures)
 	if len(signatures) == 0 {
 		return nil
 	}
 	screen(signatures, m, received)
 	keys := fetchKeys(ctx, v.opt.Resolver, signatures)
-
-	select {
-	case v.cpu <- struct{}{}:
-		defer func() { <-v.cpu }()
-	case <-ctx.Done():
-		for i := range keys {
-			if keys[i].refused.result == "" {
-				keys[i].refused = outOfTime()
-			}
-		}
+	if v.begin(ctx, keys) {
+		defer v.end()
 	}
-	c := checker{mail: m, body: bodyHasher{body: m.body}}
+	c := checker{mail: m, body: body}
 	checks := make([]check, 0, len(signatures))
 	for i := range signatures {
 		checks = append(checks, c.check(ctx, &signatures[i], &keys[i]))
 	}
 	return checks
 }
+
+// begin waits for a slot of the pool, which end gives back. Where time runs out
+// before there is one, no key is left to compute with.
+func (v *Verifier) begin(ctx context.Context, keys []keyed) bool {
+	select {
+	case v.cpu <- struct{}{}:
+		return true
+	case <-ctx.Done():
+	}
+	for i := range keys {
+		if keys[i].refused.result == "" {
+			keys[i].refused = outOfTime()
+		}
+	}
+	return false
+}
+
+func (v *Verifier) end() { <-v.cpu }
