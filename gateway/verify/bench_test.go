@@ -47,3 +47,15 @@ func BenchmarkVerify(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkLargestKey is the costliest key that is still used (K04).
+func BenchmarkLargestKey(b *testing.B) {
+	key, refused := readKey(oddKey(maxRSABits, maxExponent))
+	if refused.result != "" {
+		b.Fatal(refused)
+	}
+	value := bytes.Repeat([]byte{1}, maxRSABits/8)
+	for b.Loop() {
+		key.verifies(make([]byte, 32), value)
+	}
+}
