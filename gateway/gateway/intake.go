@@ -160,6 +160,7 @@ func (in *intake) verify(ctx context.Context, r verify.Request, log *slog.Logger
 		}
 	}()
 	r.Known = func(key string) bool { return in.desk.Known(ctx, key) }
+	r.Ours = func(address string) bool { return in.desk.Recipient(ctx, address) == nil }
 	return in.verifier.Verify(ctx, r)
 }
 

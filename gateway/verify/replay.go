@@ -90,14 +90,14 @@ func recipientKeys(recipients []string) []string {
 	return keys
 }
 
-// addressesUs tells whether a To or Cc under the signature names an address that
-// is known. One that isn't signed may have been added for the replay.
+// addressesUs tells whether a To or Cc under the signature names an address of
+// ours. One that isn't signed may have been added for the replay.
 func addressesUs(c *check, r Request) bool {
-	if r.Known == nil {
+	if r.Ours == nil {
 		return false
 	}
 	names := func(list []message.Address) bool {
-		return slices.ContainsFunc(list, func(a message.Address) bool { return a.Key() != "" && r.Known(a.Key()) })
+		return slices.ContainsFunc(list, func(a message.Address) bool { return a.Valid() && r.Ours(a.Key()) })
 	}
 	return slices.Contains(c.headers, "to") && names(r.Message.To) || slices.Contains(c.headers, "cc") && names(r.Message.Cc)
 }

@@ -29,7 +29,7 @@ func TestReplay(t *testing.T) {
 		v := New(opt)
 		return func(raw string, explain bool, recipients ...string) Auth {
 			return v.Verify(t.Context(), Request{
-				Raw: []byte(raw), Message: message.Parse([]byte(raw)), Known: ours, Recipients: recipients, Explain: explain,
+				Raw: []byte(raw), Message: message.Parse([]byte(raw)), Known: ours, Ours: ours, Recipients: recipients, Explain: explain,
 			})
 		}
 	}

@@ -82,6 +82,9 @@ type Request struct {
 	// Known tells whether an address, by its key, is an agent's or an account's.
 	// nil: none is.
 	Known func(address string) bool
+	// Ours tells whether mail to an address, by its key, comes to an account of
+	// ours: also one with an extension. nil: none does.
+	Ours func(address string) bool
 	// Recipients are the envelope's, as typed.
 	Recipients []string
 	// Received is when the mail came: signatures are held against that time, so
@@ -96,10 +99,10 @@ type Request struct {
 // not be done in time is a temporary error of that part. It never fails.
 //
 // A signature that comes to more than MaxReplays recipients is refused as replayed
-// (RFC 6376, 8.6) unless it covers a To or Cc with a known address. For that each
-// Verifier remembers whom the signatures seen last came to; the same mail looked
-// at again for the same recipients changes nothing. The memory is this process's:
-// each node counts for itself, and a restart forgets.
+// (RFC 6376, 8.6) unless it covers a To or Cc with an address of ours. For that
+// each Verifier remembers whom the signatures seen last came to; the same mail
+// looked at again for the same recipients changes nothing. The memory is this
+// process's: each node counts for itself, and a restart forgets.
 func (v *Verifier) Verify(ctx context.Context, r Request) Auth {
 	ctx, cancel := context.WithTimeout(ctx, v.opt.Budget)
 	defer cancel()
