@@ -5,6 +5,7 @@ import (
 	_ "embed" // the verifier
 	"encoding/json"
 	"os/exec"
+	"sync"
 	"testing"
 )
 
@@ -25,25 +26,36 @@ var dkimVerifier string
 // is not asked. A message without a signature has no result.
 func VerifyDKIM(tb testing.TB, raw []byte, txt map[string]string) []DKIMResult {
 	tb.Helper()
-	// Not the first python3 in PATH: Debian's modules belong to Debian's own.
-	const python = "/usr/bin/python3"
-	if exec.Command(python, "-I", "-c", "import dkim, nacl").Run() != nil {
-		missing(tb, "no python3-dkim (with python3-nacl) here"+install)
+	var results []DKIMResult
+	runDKIM(tb, dkimVerifier, map[string]any{"raw": raw, "txt": txt}, &results)
+	return results
+}
+
+// python is not the first python3 in PATH: Debian's modules belong to Debian's own.
+const python = "/usr/bin/python3"
+
+var hasDKIM = sync.OnceValue(func() bool {
+	return exec.Command(python, "-I", "-c", "import dkim, nacl, authres").Run() == nil
+})
+
+// runDKIM runs a program over python3-dkim: JSON in, JSON out.
+func runDKIM(tb testing.TB, program string, given map[string]any, into any) {
+	tb.Helper()
+	if !hasDKIM() {
+		missing(tb, "no python3-dkim (with python3-nacl and python3-authres) here"+install)
 	}
-	input, err := json.Marshal(map[string]any{"raw": raw, "txt": txt})
+	input, err := json.Marshal(given)
 	if err != nil {
 		tb.Fatal(err)
 	}
 	var stderr bytes.Buffer
-	cmd := exec.Command(python, "-I", "-c", dkimVerifier)
+	cmd := exec.Command(python, "-I", "-c", program)
 	cmd.Stdin, cmd.Stderr = bytes.NewReader(input), &stderr
 	output, err := cmd.Output()
 	if err != nil {
 		tb.Fatalf("python3-dkim: %v\n%s", err, stderr.String())
 	}
-	var results []DKIMResult
-	if err := json.Unmarshal(output, &results); err != nil {
+	if err := json.Unmarshal(output, into); err != nil {
 		tb.Fatalf("python3-dkim: %v in %q", err, output)
 	}
-	return results
 }

@@ -16,13 +16,13 @@ have_postgres() {
 }
 
 # A python3 earlier in PATH than Debian's does not see Debian's modules.
-have_dkim() { /usr/bin/python3 -c 'import dkim, nacl' >/dev/null 2>&1; }
+have_dkim() { /usr/bin/python3 -c 'import dkim, nacl, authres' >/dev/null 2>&1; }
 
 missing=
 have_postgres || missing="$missing postgresql-15"
 command -v redis-server >/dev/null 2>&1 && command -v redis-cli >/dev/null 2>&1 || missing="$missing redis-server"
 [ -x /usr/sbin/postfix ] || missing="$missing postfix"
-have_dkim || missing="$missing python3-dkim python3-nacl"
+have_dkim || missing="$missing python3-dkim python3-nacl python3-authres"
 command -v "${CC:-gcc}" >/dev/null 2>&1 || missing="$missing gcc libc6-dev"
 [ -n "$missing" ] || exit 0
 

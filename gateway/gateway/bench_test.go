@@ -38,9 +38,10 @@ func (*readOnly) Recipient(context.Context, string) error { return nil }
 func (r *readOnly) Deliver(ctx context.Context, env *lmtp.Envelope) []error {
 	raw, err := env.Message.Bytes()
 	if err == nil {
-		parsed := message.Parse(raw)
-		nobody := func(string) bool { return false }
-		if r.verifier.Verify(ctx, raw, parsed, nobody).Verdict == store.Verified {
+		request := verify.Request{
+			Raw: raw, Message: message.Parse(raw), Recipients: env.Recipients, Known: func(string) bool { return false },
+		}
+		if r.verifier.Verify(ctx, request).Verdict == store.Verified {
 			r.verified.Add(1)
 		}
 	}

@@ -36,6 +36,7 @@ type Config struct {
 	RedisURL        URL       // "embedded" or a Redis URL
 	BlobURL         URL       // "file:PATH"
 	DNS             DNSConfig
+	TrustedSealers  []string // host names whose ARC seals are believed
 	Outbound        OutboundConfig
 	CRM             CRMConfig
 	TimeZone        *time.Location

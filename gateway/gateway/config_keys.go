@@ -60,7 +60,7 @@ var configKeys = []configKey{
 	{"crm.url", func(c *Config, v value) error { return v.url(&c.CRM.URL, "https", "http") }},
 	{"crm.token", func(c *Config, v value) error { return v.secret(&c.CRM.Token) }},
 	{"crm.refresh", func(c *Config, v value) error { return v.duration(&c.CRM.Refresh, time.Second) }},
-	{"arc.trusted_sealers", nil},
+	{"arc.trusted_sealers", func(c *Config, v value) error { return v.hostnames(&c.TrustedSealers) }},
 	{"oidc.issuer", nil},
 	{"oidc.client_id", nil},
 	{"oidc.client_secret", nil},

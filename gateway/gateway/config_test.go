@@ -104,6 +104,10 @@ func TestBrokenConfigurationIsRefusedWithItsPlace(t *testing.T) {
 			file: "hostname = \"mx example\"\n",
 			want: `c.toml:1: hostname: "mx example" is no host name`,
 		},
+		"sealer": {
+			file: "arc.trusted_sealers = [\"relay.example\", \"not one\"]\n",
+			want: `c.toml:1: arc.trusted_sealers: "not one" is no host name`,
+		},
 		"ticket key": {
 			file: "key = [\"T\", \"TICKETGATE\"]\n",
 			want: `c.toml:1: key: "TICKETGATE" is no ticket key: it has 1 to 8 letters`,

@@ -9,14 +9,10 @@ import (
 	"time"
 
 	"ticketgate/gateway/lmtp"
-	"ticketgate/gateway/verify"
 )
 
 func (d *Daemon) newIntake() *intake {
-	verifier := verify.New(verify.Options{
-		Hostname: d.config.Hostname, TrustedAuthserv: d.config.LMTP.TrustedAuthserv, Resolver: d.core.Resolver, Now: d.opt.Now,
-	})
-	return newIntake(d.config.Hostname, d.core.Threading, verifier, d.metrics, d.log)
+	return newIntake(d.config.Hostname, d.core.Threading, newVerifier(d.core, d.opt.Now), d.metrics, d.log)
 }
 
 // drainShare is how much of the time to stop the intake may use: what comes

@@ -3,6 +3,10 @@ package gateway
 import (
 	"bufio"
 	"context"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -357,6 +361,42 @@ func TestResultsUnderOurNameAreRemoved(t *testing.T) {
 	ask(t, d, http.MethodGet, "/tickets/10001/activities", "", &list)
 	if _, raw := getRaw(t, d, list.Items[0].ID); strings.Contains(raw, "dmarc=pass") {
 		t.Errorf("the forged result is still there:\n%s", raw)
+	}
+}
+
+// K18 through the daemon: what a trusted sealer saw keeps forwarded mail from
+// being failed.
+func TestTrustedSealer(t *testing.T) {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	public, err := x509.MarshalPKIXPublicKey(&key.PublicKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dns := testbed.DNS(t, map[string][]string{
+		"arc._domainkey.relay.test TXT": {"v=DKIM1; k=rsa; p=" + base64.StdEncoding.EncodeToString(public)},
+		"_dmarc.customer.test TXT":      {"v=DMARC1; p=reject"},
+	})
+	sealer := testbed.ARCSealer{Domain: "relay.test", Selector: "arc", Authserv: "mx.relay.test", Key: key}
+	sealed := sealer.Seal(t, []byte("Authentication-Results: mx.relay.test; dmarc=pass header.from=customer.test\r\n"+firstMail))
+	for setting, want := range map[string]store.Verdict{"relay.test": store.Unverified, "other.test": store.Failed} {
+		d := testDaemon(t, testConfig(t, "DNS_RESOLVER="+dns.Addr(), "ARC_TRUSTED_SEALERS=second.test, "+setting), Options{})
+		applyText(t, d.core, deskText, ApplyOptions{})
+		if code := deliver(t, d, "support@example.test", string(sealed)); code != 250 {
+			t.Fatalf("answered %d", code)
+		}
+		var list activities
+		ask(t, d, http.MethodGet, "/tickets/10001/activities", "", &list)
+		got := list.Items[0].Auth
+		if got.Verdict != want || (got.ARC != nil) != (want == store.Unverified) {
+			t.Errorf("%s is trusted: %+v", setting, got)
+		}
+		if got.ARC != nil && *got.ARC != (store.MethodResult{Result: "pass", Domain: "relay.test"}) {
+			t.Errorf("arc: %+v", *got.ARC)
+		}
+		stop(t, d)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"ticketgate/gateway/lmtp"
+	"ticketgate/gateway/verify"
 	"ticketgate/threading"
 	"ticketgate/threading/message"
 )
@@ -27,7 +28,11 @@ func NewExplainer(c *Core) *Explainer {
 func (e *Explainer) Explain(ctx context.Context, raw []byte, to, from string) (threading.Explanation, error) {
 	start := time.Now()
 	raw = asTransferred(raw)
-	mail, err := e.intake.read(ctx, raw, e.intake.log)
+	request := verify.Request{Raw: raw, Explain: true}
+	if to != "" {
+		request.Recipients = []string{to}
+	}
+	mail, err := e.intake.read(ctx, request, e.intake.log)
 	if err != nil {
 		return threading.Explanation{}, err
 	}

@@ -28,8 +28,15 @@ type intake struct {
 
 // newCommandIntake is an intake for a command, which counts and logs nothing.
 func newCommandIntake(c *Core) *intake {
-	verifier := verify.New(verify.Options{Hostname: c.Config.Hostname, TrustedAuthserv: c.Config.LMTP.TrustedAuthserv, Resolver: c.Resolver})
-	return newIntake(c.Config.Hostname, c.Threading, verifier, newMetrics(""), slog.New(slog.DiscardHandler))
+	return newIntake(c.Config.Hostname, c.Threading, newVerifier(c, nil), newMetrics(""), slog.New(slog.DiscardHandler))
+}
+
+// newVerifier makes one as it is configured; now nil is the wall clock.
+func newVerifier(c *Core, now func() time.Time) *verify.Verifier {
+	return verify.New(verify.Options{
+		Hostname: c.Config.Hostname, TrustedAuthserv: c.Config.LMTP.TrustedAuthserv,
+		TrustedSealers: c.Config.TrustedSealers, Resolver: c.Resolver, Now: now,
+	})
 }
 
 func newIntake(hostname string, desk *threading.Service, verifier *verify.Verifier, m *metrics, log *slog.Logger) *intake {
@@ -77,7 +84,7 @@ func (in *intake) deliver(ctx context.Context, env *lmtp.Envelope) (results []th
 		return nil, err
 	}
 	in.metrics.size.Observe(float64(len(raw)))
-	mail, err := in.read(ctx, raw, log)
+	mail, err := in.read(ctx, verify.Request{Raw: raw, Recipients: env.Recipients}, log)
 	if err != nil {
 		return nil, err
 	}
@@ -108,30 +115,25 @@ type readMail struct {
 	auth verify.Auth
 }
 
-// read parses and verifies.
-func (in *intake) read(ctx context.Context, raw []byte, log *slog.Logger) (*readMail, error) {
-	return in.readAt(ctx, raw, time.Time{}, log)
-}
-
-// readAt is read for a mail that came at another time than now.
-func (in *intake) readAt(ctx context.Context, raw []byte, received time.Time, log *slog.Logger) (*readMail, error) {
+// read parses and verifies the request's bytes; it fills in the rest of it.
+func (in *intake) read(ctx context.Context, r verify.Request, log *slog.Logger) (*readMail, error) {
 	select {
 	case in.parsing <- struct{}{}:
 	case <-ctx.Done():
 		return nil, &store.Error{Code: store.CodeUnavailable, Message: "too busy to read the mail", Err: ctx.Err()}
 	}
 	start := time.Now()
-	parsed := parse(raw, log)
+	r.Message = parse(r.Raw, log)
 	<-in.parsing
 	in.metrics.took(stageParse, time.Since(start))
 
 	start = time.Now()
-	auth := in.verify(ctx, raw, parsed, received, log)
+	auth := in.verify(ctx, r, log)
 	in.metrics.took(stageVerify, time.Since(start))
 	in.metrics.judged(auth.Auth)
 	return &readMail{auth: auth, Incoming: threading.Incoming{
-		Raw: raw, Message: parsed, Auth: auth.Auth,
-		AlignedDKIM: auth.AlignedPass, PolicyKnownNone: auth.PolicyKnownNone,
+		Raw: r.Raw, Message: r.Message, Auth: auth.Auth,
+		AlignedDKIM: auth.AlignedPass, PolicyKnownNone: auth.PolicyKnownNone, Trusts: auth.Trusts,
 	}}, nil
 }
 
@@ -150,18 +152,16 @@ func parse(raw []byte, log *slog.Logger) (m *message.Message) {
 	return message.Parse(raw)
 }
 
-func (in *intake) verify(ctx context.Context, raw []byte, m *message.Message, received time.Time, log *slog.Logger) (a verify.Auth) {
+func (in *intake) verify(ctx context.Context, r verify.Request, log *slog.Logger) (a verify.Auth) {
 	defer func() {
 		if fault := recover(); fault != nil {
 			log.Error("verifying a mail panicked", "panic", fmt.Sprint(fault), "stack", string(debug.Stack()))
 			a = verify.Auth{Auth: store.Auth{Verdict: store.Failed}}
 		}
 	}()
-	known := func(key string) bool { return in.desk.Known(ctx, key) }
-	if received.IsZero() {
-		return in.verifier.Verify(ctx, raw, m, known)
-	}
-	return in.verifier.VerifyAt(ctx, raw, m, known, received)
+	r.Known = func(key string) bool { return in.desk.Known(ctx, key) }
+	r.Ours = func(address string) bool { return in.desk.Recipient(ctx, address) == nil }
+	return in.verifier.Verify(ctx, r)
 }
 
 // take files the mail. One that our own code fails on is tried once more as

@@ -45,7 +45,7 @@ func (in *intake) readKept(ctx context.Context, db *store.DB, id string) (*readM
 	if err != nil {
 		return nil, err
 	}
-	mail, err := in.readAt(ctx, raw, kept.at, in.log)
+	mail, err := in.read(ctx, verify.Request{Raw: raw, Recipients: kept.to, Received: kept.at}, in.log)
 	if err != nil {
 		return nil, err
 	}

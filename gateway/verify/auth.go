@@ -12,9 +12,6 @@ import (
 type Auth struct {
 	store.Auth
 
-	// SignedTag tells that the subject may give a tag: it stands once, and where
-	// a signature made the mail verified it covers the subject.
-	SignedTag bool `json:"-"`
 	// PolicyKnownNone tells that the From domain publishes no policy against
 	// mail that doesn't align (by what was last seen, where DNS fails now). An
 	// error then has the rights of unverified, else those of failed.
@@ -27,14 +24,19 @@ type Auth struct {
 	// Repeated tells that a field which may stand only once stands twice.
 	Repeated bool `json:"-"`
 
+	// covered are the fields under passing, aligned signatures; rests tells that
+	// the mail would have fewer rights without those.
 	covered []string
-	byDKIM  bool
+	rests   bool
 }
 
-// Covers tells whether a field may be trusted as far as the verdict goes: it is
-// covered by a signature that passes and aligns, or nothing rests on one.
-func (a Auth) Covers(name string) bool {
-	return !a.byDKIM || slices.Contains(a.covered, strings.ToLower(name))
+// Trusts tells whether a field may be trusted as far as the verdict goes: a
+// signature that passes and aligns covers it, or nothing rests on one. The
+// latter also holds for a mail that would be no less without its signature: who
+// could take the signature off and change the field gains nothing by leaving it
+// on.
+func (a Auth) Trusts(field string) bool {
+	return !a.rests || slices.Contains(a.covered, strings.ToLower(field))
 }
 
 // facts are all that the verdict is made of.
@@ -42,19 +44,39 @@ type facts struct {
 	author   string  // host name of the one plain From mailbox, or ""
 	known    bool    // an address in From is an agent's or an account's
 	repeated bool    // a field that may stand only once stands twice
-	subjects int     // how many Subject fields there are
 	checks   []check // of the signatures
 	policy   policy
 	trusted  trusted
+	sealed   sealed
+	replayed bool // an aligned signature passes and came to too many
+}
+
+// narrow takes the alignment back that the public suffix list gave and DNS
+// denies. Only who passes is looked up, and only where it matters.
+func (f *facts) narrow(w *walker) {
+	if f.policy.exact || f.policy.failed {
+		return
+	}
+	for i := range f.checks {
+		c := &f.checks[i]
+		if c.Result != resultPass || c.alignment != alignRelaxed {
+			continue
+		}
+		same, err := w.sameOrganisation(c.Domain, f.author)
+		c.unsure = isTemporary(err)
+		if !same && !c.unsure {
+			c.alignment = alignNone
+		}
+	}
 }
 
 // aligned tells whether a signature of this alignment counts for the author, by
 // the policy as far as it is known.
 func (f *facts) aligned(c check) bool {
-	if f.author == "" {
+	switch {
+	case f.author == "" || c.unsure:
 		return false
-	}
-	if f.policy.exact || f.policy.failed && c.Result == resultPass {
+	case f.policy.exact || f.policy.failed && c.Result == resultPass:
 		return c.alignment == alignStrict
 	}
 	return c.alignment != alignNone
@@ -67,11 +89,11 @@ func (f *facts) any(result string) bool {
 	})
 }
 
-// half tells that a signature passes whose alignment hangs on a policy that
+// half tells that a signature passes whose alignment hangs on something that
 // could not be looked up.
 func (f *facts) half() bool {
-	return f.policy.failed && slices.ContainsFunc(f.checks, func(c check) bool {
-		return c.Result == resultPass && c.alignment != alignNone
+	return slices.ContainsFunc(f.checks, func(c check) bool {
+		return c.Result == resultPass && c.alignment != alignNone && (f.policy.failed || c.unsure)
 	})
 }
 
@@ -90,31 +112,56 @@ func (f *facts) decide() Auth {
 		}
 	}
 	a.SPF, a.ARC = f.trusted.spf, f.trusted.arc
+	if f.sealed.result != nil {
+		a.ARC = f.sealed.result
+	}
 	a.DMARC = f.dmarc()
 	a.Verdict = f.verdict()
 	a.Recheck = a.Verdict == store.AuthError
-	a.byDKIM = a.Verdict == store.Verified && !f.trusted.dmarcPass
-	a.SignedTag = f.subjects == 1 && a.Covers("subject")
+	a.rests = a.AlignedPass && !f.vouched() && f.weakUnsigned()
 	return a
 }
 
+// vouched tells that a trusted server saw DMARC pass. Where a replayed signature
+// passes, that is most likely what it saw.
+func (f *facts) vouched() bool { return f.author != "" && f.trusted.dmarcPass && !f.replayed }
+
 func (f *facts) verdict() store.Verdict {
 	switch {
-	case f.any(resultPass) || f.author != "" && f.trusted.dmarcPass:
+	case f.any(resultPass) || f.vouched():
 		if f.repeated {
 			return store.Unverified
 		}
 		return store.Verified
 	case f.any(resultTempError) || f.half():
 		return store.AuthError
+	}
+	return f.unsigned()
+}
+
+// unsigned is the verdict where no signature counts.
+func (f *facts) unsigned() store.Verdict {
+	switch {
 	case f.known:
 		return store.Failed
 	case f.policy.failed:
 		return store.AuthError
-	case f.policy.refuses():
+	case f.policy.refuses() && (f.replayed || !f.sealed.dmarcPass):
 		return store.Failed
 	}
 	return store.Unverified
+}
+
+// weakUnsigned tells that without any signature the mail would have the rights
+// of failed.
+func (f *facts) weakUnsigned() bool {
+	switch f.unsigned() {
+	case store.Failed:
+		return true
+	case store.AuthError:
+		return !f.policy.sayNone
+	}
+	return false
 }
 
 func (f *facts) dmarc() store.DMARCResult {
@@ -124,9 +171,9 @@ func (f *facts) dmarc() store.DMARCResult {
 	}
 	switch {
 	case f.author == "":
-	case f.trusted.dmarcPass, f.policy.found && f.any(resultPass):
+	case f.vouched(), f.policy.found && f.any(resultPass):
 		out.Result = resultPass
-	case f.policy.failed, f.policy.found && f.any(resultTempError):
+	case f.policy.failed, f.policy.found && (f.any(resultTempError) || f.half()):
 		out.Result = resultTempError
 	case f.policy.found:
 		out.Result = resultFail

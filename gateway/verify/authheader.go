@@ -23,7 +23,7 @@ func (a Auth) Header(authservID string) string {
 	}
 	w.dmarc(a.DMARC)
 	w.method("spf", "smtp.mailfrom", a.SPF)
-	w.method("arc", "", a.ARC)
+	w.method("arc", "header.d", a.ARC)
 	return w.b.String()
 }
 
@@ -77,15 +77,13 @@ func (w *fieldWriter) dmarc(d store.DMARCResult) {
 	w.prop("header.from", d.Domain)
 }
 
-// method writes what another server reported.
+// method writes what another server reported, or what came of the ARC chain.
 func (w *fieldWriter) method(name, prop string, m *store.MethodResult) {
 	if m == nil || !isToken(m.Result) {
 		return
 	}
 	w.item(name + "=" + m.Result)
-	if prop != "" {
-		w.prop(prop, m.Domain)
-	}
+	w.prop(prop, m.Domain)
 }
 
 // plainOrQuoted gives s as it is when it is letters, digits, dots, hyphens and

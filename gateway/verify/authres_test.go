@@ -98,7 +98,7 @@ func TestTrustedResults(t *testing.T) {
 				o.TrustedAuthserv = []string{"other.example", "Mx.Example"}
 			})
 			wantVerdict(t, a, c.want)
-			if c.want == "verified" && (a.DMARC.Result != "pass" || !a.SignedTag || a.AlignedPass) {
+			if c.want == "verified" && (a.DMARC.Result != "pass" || !a.Trusts("Subject") || a.AlignedPass) {
 				t.Errorf("%+v", a)
 			}
 		})
@@ -144,9 +144,9 @@ func TestHeader(t *testing.T) {
 	}
 }
 
-// K15: what a mail claims can't break out of our field, and our own reader
-// reads it back as it was.
-func TestHeaderQuotes(t *testing.T) {
+// What a mail claims can't break out of our field, and our own reader reads it
+// back as it was.
+func TestK15HeaderQuotes(t *testing.T) {
 	for _, odd := range []string{
 		"legitimate.com'a.attack.com", "a(b", `a"b`, `a\`, "a;dmarc=pass", "a\r\nX: y", "a b", "é.example", "a\x00b", strings.Repeat("a", 5000),
 	} {

@@ -30,7 +30,7 @@ func BenchmarkVerify(b *testing.B) {
 			b.SetBytes(int64(len(raw)))
 			b.ReportAllocs()
 			for b.Loop() {
-				if a := v.Verify(b.Context(), raw, m, nil); a.Verdict != "verified" {
+				if a := v.Verify(b.Context(), Request{Raw: raw, Message: m}); a.Verdict != "verified" {
 					b.Fatal(a)
 				}
 			}
@@ -45,5 +45,17 @@ func BenchmarkVerify(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// BenchmarkLargestKey is the costliest key that is still used (K04).
+func BenchmarkLargestKey(b *testing.B) {
+	key, refused := readKey(oddKey(maxRSABits, maxExponent))
+	if refused.result != "" {
+		b.Fatal(refused)
+	}
+	value := bytes.Repeat([]byte{1}, maxRSABits/8)
+	for b.Loop() {
+		key.verifies(make([]byte, 32), value)
 	}
 }

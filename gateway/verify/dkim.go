@@ -17,7 +17,9 @@ const signatureField = "dkim-signature"
 type check struct {
 	store.DKIMResult
 	alignment alignment
+	unsure    bool     // whether it aligns hangs on a name that could not be looked up
 	headers   []string // the names that it covers, for a pass
+	value     []byte   // b=, decoded, for a pass
 }
 
 // signaturesOf reads the signatures of a mail and keeps at most limit of them,
@@ -69,7 +71,7 @@ func fetchKeys(ctx context.Context, dns Lookup, signatures []signature) []keyed 
 // checker checks the signatures of one mail. It isn't safe for concurrent use.
 type checker struct {
 	mail *mail
-	body bodyHasher
+	body *bodyHasher
 	buf  []byte
 }
 
@@ -81,18 +83,13 @@ func (c *checker) check(ctx context.Context, s *signature, k *keyed) check {
 	out.Domain, out.Selector, out.Algorithm = s.domain, s.selector, s.algorithm
 	out.Result, out.Reason = r.result, r.reason
 	if r.result == resultPass {
-		out.headers = s.headers
+		out.headers, out.value = s.headers, s.value
 	}
 	return out
 }
 
 func (c *checker) judge(ctx context.Context, s *signature, k *keyed) refusal {
-	for _, r := range [...]refusal{s.refused, k.refused} {
-		if r.result != "" {
-			return r
-		}
-	}
-	if r := k.key.allows(s); r.result != "" {
+	if r := k.usable(s); r.result != "" {
 		return r
 	}
 	bodyHash, err := c.body.sum(ctx, s.relaxedBody)
@@ -102,14 +99,30 @@ func (c *checker) judge(ctx context.Context, s *signature, k *keyed) refusal {
 	if subtle.ConstantTimeCompare(bodyHash, s.bodyHash) != 1 {
 		return refusal{resultFail, "the body was changed"}
 	}
-	if !k.key.verifies(c.headerHash(s), s.value) {
+	return k.key.judge(c.headerHash(s), s.value)
+}
+
+// usable refuses a signature that can't pass under the key, whatever was signed.
+func (k *keyed) usable(s *signature) refusal {
+	switch {
+	case s.refused.result != "":
+		return s.refused
+	case k.refused.result != "":
+		return k.refused
+	}
+	return k.key.allows(s)
+}
+
+// judge is the last step: does the key verify what was signed?
+func (k *publicKey) judge(sum, value []byte) refusal {
+	if !k.verifies(sum, value) {
 		return refusal{resultFail, "the header was changed or the key is another one"}
 	}
-	if k.key.testing {
+	if k.testing {
 		// RFC 6376, 3.6.1: not to be treated differently from unsigned mail.
 		return refusal{resultNeutral, "the domain is only testing"}
 	}
-	return refusal{resultPass, k.key.note()}
+	return refusal{resultPass, k.note()}
 }
 
 func outOfTime() refusal { return refusal{resultTempError, "no time was left to check it"} }

@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"math/big"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -53,7 +54,7 @@ func TestCanonicalisations(t *testing.T) {
 }
 
 // What go-msgauth says about mails of all shapes we say too.
-func TestAgainstOracle(t *testing.T) {
+func TestK13AgainstOracle(t *testing.T) {
 	z := usualZone()
 	head := strings.SplitAfter(plainMail, "\r\n\r\n")[0]
 	for i, raw := range []string{
@@ -90,6 +91,7 @@ func TestBentSignatures(t *testing.T) {
 		forgery forgery
 		key     string // the record, when it isn't the usual one
 		raw     string
+		bend    [2]string // of the signed mail: what, and by what it is replaced
 		want    string
 	}{
 		"K01 as usual":                    {want: "pass"},
@@ -101,6 +103,9 @@ func TestBentSignatures(t *testing.T) {
 		"K03 no From in h=":               {forgery: forgery{h: "to:subject"}, want: "permerror"},
 		"K03 empty h=":                    {forgery: forgery{h: ""}, want: "pass"}, // the helper's default
 		"K03 blank h=":                    {forgery: forgery{h: " "}, want: "permerror"},
+		"K03 no bh=":                      {bend: [2]string{"; bh=", "; xbh="}, want: "permerror"},
+		"K03 no h=":                       {bend: [2]string{"; h=", "; xh="}, want: "permerror"},
+		"K03 empty bh=":                   {bend: [2]string{"; bh=", "; bh=; xbh="}, want: "permerror"},
 		"K03 second Subject on top":       {raw: "Subject: pay\r\n", want: "policy"},
 		"K03 second Subject, oversigned":  {forgery: forgery{h: "from:from:subject:subject"}, raw: "Subject: pay\r\n", want: "policy"},
 		"K03 second To, not signed":       {forgery: forgery{h: "from:subject"}, raw: "To: x@y.example\r\n", want: "pass"},
@@ -134,6 +139,9 @@ func TestBentSignatures(t *testing.T) {
 		"K10 upper case":                  {forgery: forgery{s: "SEL", d: "Example.ORG"}, want: "pass"},
 		"K14 tag twice":                   {forgery: forgery{extra: "; s=sel"}, want: "permerror"},
 		"K14 tag without value":           {forgery: forgery{extra: "; foo"}, want: "permerror"},
+		"K14 a tag in capitals":           {bend: [2]string{"; s=", "; S="}, want: "permerror"}, // tag names have a case
+		"K14 a value in capitals":         {forgery: forgery{a: "RSA-SHA256"}, want: "pass"},
+		"K14 missing =":                   {bend: [2]string{"; bh=", "; bh"}, want: "permerror"},
 		"K14 unknown tag":                 {forgery: forgery{extra: "; foo=bar"}, want: "pass"},
 		"K14 bad name":                    {forgery: forgery{extra: "; 1a=bar"}, want: "permerror"},
 		"K14 many tags":                   {forgery: forgery{extra: manyTags(101)}, want: "permerror"},
@@ -151,12 +159,16 @@ func TestBentSignatures(t *testing.T) {
 			if c.key != "" {
 				z.with("sel._domainkey.example.org", c.key)
 			}
-			a := verifyMail(t, z, c.raw+c.forgery.signed(t, plainMail))
+			raw := c.raw + c.forgery.signed(t, plainMail)
+			if c.bend[0] != "" {
+				raw = strings.Replace(raw, c.bend[0], c.bend[1], 1)
+			}
+			a := verifyMail(t, z, raw)
 			wantResults(t, a, c.want)
 			if c.want != "pass" {
 				wantVerdict(t, a, "unverified")
 			}
-			if strings.HasPrefix(name, "K10") && c.want == "permerror" && len(z.asked) > 1 {
+			if strings.HasPrefix(name, "K10") && c.want == "permerror" && slices.ContainsFunc(z.asked, func(name string) bool { return !strings.HasPrefix(name, "_dmarc.") }) {
 				t.Errorf("asked for %q", z.asked)
 			}
 		})
@@ -172,16 +184,31 @@ func manyTags(n int) string {
 }
 
 func TestKeysOfAllSizes(t *testing.T) {
-	for bits, want := range map[int]string{512: "permerror", 768: "permerror", 1023: "permerror", 16384: "permerror"} {
-		t.Run(fmt.Sprint("K04 ", bits), func(t *testing.T) {
-			n := new(big.Int).Lsh(big.NewInt(1), uint(bits-1))
-			public := &rsa.PublicKey{N: n.Add(n, big.NewInt(1)), E: 65537}
-			record := "p=" + base64.StdEncoding.EncodeToString(x509.MarshalPKCS1PublicKey(public))
-			began := time.Now()
-			wantResults(t, verifyMail(t, usualZone().with("sel._domainkey.example.org", record), forgery{}.signed(t, plainMail)), want)
-			if took := time.Since(began); took > 2*time.Second {
-				t.Errorf("took %v", took)
+	// What is refused is refused before anything is computed with it, and what is
+	// not has at most 8192 bits and an exponent of 31: there is no key that a
+	// stranger could make costly (BenchmarkLargestKey).
+	for name, c := range map[string]struct {
+		bits, exponent int
+		want           string
+	}{
+		"512": {512, 65537, "permerror"}, "768": {768, 65537, "permerror"}, "1023": {1023, 65537, "permerror"},
+		"8193": {8193, 65537, "permerror"}, "16384": {16384, 65537, "permerror"}, "65536": {65536, 65537, "permerror"},
+		"8192": {8192, 65537, "fail"}, "8192 and the largest exponent": {8192, maxExponent, "fail"},
+		"huge exponent": {2048, 1<<62 + 1, "permerror"}, "exponent beyond the bound": {2048, maxExponent + 2, "permerror"},
+		"exponent 0": {2048, 0, "permerror"}, "exponent 1": {2048, 1, "fail"}, "negative exponent": {2048, -3, "permerror"},
+	} {
+		t.Run("K04 "+name, func(t *testing.T) {
+			record := oddKey(c.bits, c.exponent)
+			key, refused := readKey(record)
+			if c.want == "permerror" && (refused.result != c.want || key.rsa != nil) {
+				t.Errorf("%+v, %+v", key, refused)
 			}
+			raw := forgery{}.signed(t, plainMail)
+			a := verifyMail(t, usualZone().with("sel._domainkey.example.org", record), raw)
+			if len(record) > maxRecord {
+				return // the resolver hands no such record out
+			}
+			wantResults(t, a, c.want)
 		})
 	}
 	t.Run("K04 1024 is weak", func(t *testing.T) {
@@ -192,11 +219,13 @@ func TestKeysOfAllSizes(t *testing.T) {
 			t.Errorf("reason: %q", a.DKIM[0].Reason)
 		}
 	})
-	t.Run("K04 huge exponent", func(t *testing.T) {
-		key := rsaKey().Public().(*rsa.PublicKey)
-		record := "p=" + base64.StdEncoding.EncodeToString(x509.MarshalPKCS1PublicKey(&rsa.PublicKey{N: key.N, E: 1<<62 + 1}))
-		wantResults(t, verifyMail(t, usualZone().with("sel._domainkey.example.org", record), forgery{}.signed(t, plainMail)), "permerror")
-	})
+}
+
+// oddKey is the record of a key that nobody can sign with.
+func oddKey(bits, exponent int) string {
+	n := new(big.Int).Lsh(big.NewInt(1), uint(bits-1))
+	public := &rsa.PublicKey{N: n.Add(n, big.NewInt(1)), E: exponent}
+	return "p=" + base64.StdEncoding.EncodeToString(x509.MarshalPKCS1PublicKey(public))
 }
 
 func TestKeyTrouble(t *testing.T) {
@@ -221,20 +250,16 @@ func TestKeyTrouble(t *testing.T) {
 	t.Run("K08 no answer", func(t *testing.T) {
 		z := usualZone()
 		z.slow = make(chan struct{})
-		began := time.Now()
-		a := verifyMail(t, z, raw, func(o *Options) { o.Budget = 30 * time.Millisecond })
+		a := verifyMail(t, z, raw, func(o *Options) { o.Budget = 30 * time.Millisecond }) // else it never ends
 		wantResults(t, a, "temperror")
 		wantVerdict(t, a, "error")
-		if took := time.Since(began); took > 5*time.Second {
-			t.Errorf("took %v", took)
-		}
 	})
 	t.Run("K08 the caller gives up", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		z := usualZone()
 		z.slow = make(chan struct{})
-		a := New(Options{Resolver: z}).Verify(ctx, []byte(raw), message.Parse([]byte(raw)), nil)
+		a := New(Options{Resolver: z}).Verify(ctx, Request{Raw: []byte(raw), Message: message.Parse([]byte(raw))})
 		wantVerdict(t, a, "error")
 	})
 }
@@ -253,9 +278,37 @@ func TestSignaturesAreChosen(t *testing.T) {
 			t.Errorf("%d signatures, %d questions", len(a.DKIM), len(z.asked))
 		}
 	})
-	t.Run("K19 broken ones that claim to align", func(t *testing.T) {
-		junk := strings.ReplaceAll(flood.String(), "v=1", "v=2")
-		wantVerdict(t, verifyMail(t, usualZone(), junk+forgery{}.signed(t, plainMail)), "verified")
+	for name, bend := range map[string]func(i int, field string) string{
+		"other versions": func(_ int, f string) string { return strings.Replace(f, "v=1", "v=2", 1) },
+		"of the author's": func(i int, f string) string {
+			return strings.Replace(f, fmt.Sprintf("d=junk%d.example", i), "d=example.org; v=1", 1)
+		},
+		"look-alikes": func(i int, f string) string {
+			return strings.Replace(f, fmt.Sprintf("d=junk%d.example", i), "d=exаmple.org", 1)
+		},
+		"of public suffixes": func(i int, f string) string {
+			return strings.Replace(f, fmt.Sprintf("d=junk%d.example", i), "d=org", 1)
+		},
+	} {
+		t.Run("K19 junk on top, "+name, func(t *testing.T) {
+			var junk strings.Builder
+			for i, field := range strings.SplitAfter(strings.TrimSuffix(flood.String(), "\r\n"), "\r\n") {
+				junk.WriteString(bend(i, strings.TrimSuffix(field, "\r\n")) + "\r\n")
+			}
+			z := usualZone()
+			wantVerdict(t, verifyMail(t, z, junk.String()+forgery{}.signed(t, plainMail)), "verified")
+			if len(z.asked) > 10 {
+				t.Errorf("%d questions", len(z.asked))
+			}
+		})
+	}
+	t.Run("K19 with policies that must be walked to", func(t *testing.T) {
+		z := usualZone().with("sel._domainkey.c.d.example.org", keyRecord(rsaKey()))
+		raw := flood.String() + forgery{d: "c.d.example.org"}.signed(t, from("joe@a.b.example.org"))
+		wantVerdict(t, verifyMail(t, z, raw), "verified")
+		if len(z.asked) > 5+6 { // five keys; the author's names up to org, and two of the signer's
+			t.Errorf("%d questions: %q", len(z.asked), z.asked)
+		}
 	})
 	t.Run("several, one passes", func(t *testing.T) {
 		raw := forgery{breakValue: true}.field(t, plainMail) + forgery{s: "ed", key: ed25519Key()}.signed(t, plainMail)
@@ -286,7 +339,7 @@ func TestCaps(t *testing.T) {
 			raw := []byte(junk + forgery{}.signed(t, plainMail))
 			m := message.Parse(raw)
 			began := time.Now()
-			a := New(Options{Resolver: usualZone().with("_dmarc.example.org", "v=DMARC1; p=reject")}).Verify(t.Context(), raw, m, nil)
+			a := New(Options{Resolver: usualZone().with("_dmarc.example.org", "v=DMARC1; p=reject")}).Verify(t.Context(), Request{Raw: raw, Message: m})
 			if took := time.Since(began); took > time.Second {
 				t.Errorf("took %v", took)
 			}
@@ -336,17 +389,17 @@ func TestPoolIsBounded(t *testing.T) {
 	v := New(Options{Resolver: usualZone(), Workers: 1, Budget: 20 * time.Millisecond, Now: func() time.Time { return noon }})
 	v.cpu <- struct{}{}
 	raw := []byte(forgery{}.signed(t, plainMail))
-	a := v.Verify(t.Context(), raw, message.Parse(raw), nil)
+	a := v.Verify(t.Context(), Request{Raw: raw, Message: message.Parse(raw)})
 	wantResults(t, a, "temperror")
 	wantVerdict(t, a, "error")
 	<-v.cpu
 }
 
-// K13: what is looked up again a year later is judged by its day.
-func TestVerifyAt(t *testing.T) {
+// What is looked up again a year later is judged by its day.
+func TestK13AYearLater(t *testing.T) {
 	raw := []byte(forgery{extra: fmt.Sprintf("; x=%d", noon.Add(time.Hour).Unix())}.signed(t, plainMail))
 	v := New(Options{Resolver: usualZone(), Now: func() time.Time { return noon.AddDate(1, 0, 0) }})
 	m := message.Parse(raw)
-	wantVerdict(t, v.VerifyAt(t.Context(), raw, m, nil, noon), "verified")
-	wantVerdict(t, v.Verify(t.Context(), raw, m, nil), "unverified")
+	wantVerdict(t, v.Verify(t.Context(), Request{Raw: raw, Message: m, Received: noon}), "verified")
+	wantVerdict(t, v.Verify(t.Context(), Request{Raw: raw, Message: m}), "unverified")
 }

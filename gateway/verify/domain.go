@@ -26,8 +26,18 @@ func organisation(name string) string {
 	return org
 }
 
+// suffixAbove is the public suffix that a host name lies below; "" where the
+// list has none and only guesses, since nobody registers names there.
+func suffixAbove(name string) string {
+	suffix, listed := publicsuffix.PublicSuffix(name)
+	if suffix == name || !listed && !strings.Contains(suffix, ".") {
+		return ""
+	}
+	return suffix
+}
+
 // alignment says how a signing domain relates to the domain in From
-// (RFC 7489, 3.1.1). A public suffix is aligned with nothing.
+// (RFC 9989, 4.4). A public suffix is aligned with nothing.
 type alignment int
 
 const (

@@ -240,7 +240,7 @@ func verifyKnown(t testing.TB, z Lookup, raw string, known func(string) bool, ch
 	for _, f := range change {
 		f(&opt)
 	}
-	return New(opt).Verify(t.Context(), []byte(raw), message.Parse([]byte(raw)), known)
+	return New(opt).Verify(t.Context(), Request{Raw: []byte(raw), Message: message.Parse([]byte(raw)), Known: known})
 }
 
 // results lists the results of the signatures, for short comparisons.

@@ -299,13 +299,9 @@ func TestResolverHang(t *testing.T) {
 		r := NewResolver(ResolverOptions{Server: s.addr, Timeout: time.Minute})
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 		defer cancel()
-		began := time.Now()
-		_, err := r.TXT(ctx, "hang.test")
-		if failure := dnsError(t, err); !failure.IsTemporary {
+		_, err := r.TXT(ctx, "hang.test") // by itself it would wait a minute
+		if failure := dnsError(t, err); !failure.IsTemporary || ctx.Err() == nil {
 			t.Errorf("%+v", failure)
-		}
-		if took := time.Since(began); took > 5*time.Second {
-			t.Errorf("took %v", took)
 		}
 	})
 	t.Run("nobody there", func(t *testing.T) {

@@ -34,7 +34,8 @@ type refusal struct {
 
 func malformed(reason string) refusal { return refusal{resultPermError, reason} }
 
-// signature is one DKIM-Signature field, read (RFC 6376, 3.5).
+// signature is one DKIM-Signature field, read (RFC 6376, 3.5), or one of the two
+// signing fields of ARC.
 type signature struct {
 	place     int // of its field in the header
 	domain    string
@@ -56,6 +57,16 @@ type signature struct {
 // readSignature reads the field at place. What is wrong with it stands in
 // refused; domain and selector are as good as they could be had, to be shown.
 func readSignature(place int, f field) signature {
+	s, tags := openSignature(place, f)
+	if s.refused.result == "" {
+		s.refused = s.readTags(tags)
+	}
+	return s
+}
+
+// openSignature reads what the signatures of DKIM and of ARC have in common:
+// whose they are, and the field that was signed.
+func openSignature(place int, f field) (signature, tagList) {
 	s := signature{place: place}
 	tags, err := readTags(string(f.value()))
 	domain, selector := squeeze(tags.get("d")), squeeze(tags.get("s"))
@@ -71,12 +82,11 @@ func readSignature(place int, f field) signature {
 		s.refused = malformed("no signing domain that could be one")
 	case !okSelector || !isHostName(s.keyName()):
 		s.refused = malformed("no selector that could be one")
-	default:
-		s.refused = s.readTags(tags)
 	}
 	s.domain, s.selector = shown(s.domain), shown(s.selector)
+	s.identity = s.domain
 	s.bare = withoutValue(f.raw, tags)
-	return s
+	return s, tags
 }
 
 // shown makes what a mail claims fit to be stored and printed.
@@ -92,14 +102,27 @@ func (s *signature) keyName() string { return s.selector + "._domainkey." + s.do
 
 // readTags fills s from its tags; each step may refuse.
 func (s *signature) readTags(tags tagList) refusal {
-	for _, name := range [...]string{"v", "a", "b", "bh", "d", "h", "s"} {
+	if r := required(tags, "v", "a", "b", "bh", "d", "h", "s"); r.result != "" {
+		return r
+	}
+	if tags.get("v") != "1" {
+		return malformed("unknown version")
+	}
+	return firstRefusal(tags, s.readAlgorithm, s.readForm, s.readHeaders, s.readIdentity, s.readTimes, s.readBodyHash, s.readValue)
+}
+
+func required(tags tagList, names ...string) refusal {
+	for _, name := range names {
 		if !tags.has(name) {
 			return malformed("a required tag is missing")
 		}
 	}
-	for _, step := range [...]func(tagList) refusal{
-		s.readForm, s.readHeaders, s.readIdentity, s.readTimes, s.readHashes,
-	} {
+	return refusal{}
+}
+
+// firstRefusal takes the steps up to the first that refuses.
+func firstRefusal(tags tagList, steps ...func(tagList) refusal) refusal {
+	for _, step := range steps {
 		if r := step(tags); r.result != "" {
 			return r
 		}
@@ -107,17 +130,21 @@ func (s *signature) readTags(tags tagList) refusal {
 	return refusal{}
 }
 
-func (s *signature) readForm(tags tagList) refusal {
+func (s *signature) readAlgorithm(tags tagList) refusal {
 	switch {
-	case tags.get("v") != "1":
-		return malformed("unknown version")
 	case s.algorithm == "rsa-sha1":
 		return malformed("SHA-1 is too weak") // RFC 8301, 3.1
 	case s.algorithm != "rsa-sha256" && s.algorithm != "ed25519-sha256":
 		return malformed("unknown algorithm")
 	case tags.has("q") && !slices.Contains(splitList(tags.get("q")), "dns/txt"):
 		return malformed("unknown way to look up the key")
-	case tags.has("l"):
+	}
+	return refusal{}
+}
+
+// readForm reads how header and body were made canonical.
+func (s *signature) readForm(tags tagList) refusal {
+	if tags.has("l") {
 		// RFC 6376, 8.2: whatever is put behind the signed length passes too.
 		return refusal{resultPolicy, "only a part of the body is signed"}
 	}
@@ -146,7 +173,6 @@ func (s *signature) readHeaders(tags tagList) refusal {
 // readIdentity checks that i= lies within d=, in whatever case and form each is
 // written.
 func (s *signature) readIdentity(tags tagList) refusal {
-	s.identity = s.domain
 	if !tags.has("i") {
 		return refusal{}
 	}
@@ -185,12 +211,20 @@ func readTime(tags tagList, name string) (time.Time, bool) {
 	return time.Unix(seconds, 0), true
 }
 
-func (s *signature) readHashes(tags tagList) refusal {
-	var errHash, errValue error
-	s.bodyHash, errHash = base64.StdEncoding.DecodeString(squeeze(tags.get("bh")))
-	s.value, errValue = base64.StdEncoding.DecodeString(squeeze(tags.get("b")))
-	if errHash != nil || errValue != nil || len(s.bodyHash) != sha256.Size || len(s.value) == 0 {
-		return malformed("a hash or signature that is no base64 of its length")
+func (s *signature) readBodyHash(tags tagList) refusal {
+	var err error
+	s.bodyHash, err = base64.StdEncoding.DecodeString(squeeze(tags.get("bh")))
+	if err != nil || len(s.bodyHash) != sha256.Size {
+		return malformed("a hash that is no base64 of its length")
+	}
+	return refusal{}
+}
+
+func (s *signature) readValue(tags tagList) refusal {
+	var err error
+	s.value, err = base64.StdEncoding.DecodeString(squeeze(tags.get("b")))
+	if err != nil || len(s.value) == 0 {
+		return malformed("a signature that is no base64")
 	}
 	return refusal{}
 }

@@ -50,31 +50,45 @@ func TestVerdict(t *testing.T) {
 			fails: []string{"sel._domainkey.example.org"}, want: "verified",
 		},
 
-		"relaxed below":                {raw: forgery{}.signed(t, from("joe@sub.example.org")), want: "verified"},
-		"relaxed above":                {raw: forgery{d: "example.org", i: "@sub.example.org"}.signed(t, plainMail), want: "verified"},
-		"adkim=s, the very domain":     {raw: forgery{}.signed(t, plainMail), policy: []string{"v=DMARC1; p=none; adkim=s"}, want: "verified"},
-		"adkim=s, below":               {raw: forgery{}.signed(t, from("joe@sub.example.org")), policy: []string{"v=DMARC1; p=none; adkim=s"}, want: "unverified"},
-		"adkim=s, below, p=reject":     {raw: forgery{}.signed(t, from("joe@sub.example.org")), policy: []string{"v=DMARC1; p=reject; adkim=S"}, want: "failed"},
-		"K16 case":                     {raw: forgery{}.signed(t, from("<U@EXAMPLE.Org>")), want: "verified"},
-		"K16 final dot":                {raw: forgery{}.signed(t, from("<u@example.org.>")), want: "verified"},
-		"K16 look-alike":               {raw: forgery{}.signed(t, from("<u@exаmple.org>")), want: "unverified"},
-		"T14 legit.com in the quotes":  {raw: forgery{}.signed(t, from(`<"a@example.org"@attack.example>`)), want: "unverified"},
-		"T17 no From":                  {raw: strings.Replace(plainMail, "From: Joe <joe@example.org>\r\n", "", 1), want: "unverified"},
-		"T17 empty From":               {raw: forgery{}.signed(t, from("")), want: "unverified"},
-		"T19 two From":                 {raw: "From: boss@example.org\r\n" + forgery{}.signed(t, plainMail), policy: reject, want: "unverified"},
-		"T19 two From, one an agent's": {raw: "From: boss@example.org\r\n" + forgery{}.signed(t, plainMail), known: agent, want: "failed"},
-		"T19 From with a blank":        {raw: "From : boss@example.org\r\n" + forgery{h: "from:subject"}.signed(t, plainMail), want: "unverified"},
-		"T19 From behind odd lines":    {raw: "From: boss@example.org\r\nodd\r\nodd\r\n" + forgery{}.signed(t, plainMail), want: "unverified"},
-		"T20 two addresses":            {raw: forgery{}.signed(t, from("joe@example.org, x@evil.example")), want: "unverified"},
-		"T20 two of one domain":        {raw: forgery{}.signed(t, from("joe@example.org, jim@example.org")), want: "unverified"},
-		"T15 a group":                  {raw: forgery{}.signed(t, from("us: joe@example.org;")), want: "unverified"},
-		"T16 Sender":                   {raw: "Sender: x@evil.example\r\n" + forgery{d: "evil.example"}.signed(t, plainMail), want: "unverified"},
-		"K03 repeated, not covered":    {raw: "Reply-To: a@b.example\r\nReply-To: c@d.example\r\n" + forgery{}.signed(t, plainMail), want: "unverified"},
-		"address literal":              {raw: forgery{}.signed(t, from("joe@[192.0.2.1]")), want: "unverified"},
+		"relaxed below":                                    {raw: forgery{}.signed(t, from("joe@sub.example.org")), want: "verified"},
+		"relaxed above":                                    {raw: forgery{d: "example.org", i: "@sub.example.org"}.signed(t, plainMail), want: "verified"},
+		"adkim=s, the very domain":                         {raw: forgery{}.signed(t, plainMail), policy: []string{"v=DMARC1; p=none; adkim=s"}, want: "verified"},
+		"adkim=s, below":                                   {raw: forgery{}.signed(t, from("joe@sub.example.org")), policy: []string{"v=DMARC1; p=none; adkim=s"}, want: "unverified"},
+		"adkim=s, below, p=reject":                         {raw: forgery{}.signed(t, from("joe@sub.example.org")), policy: []string{"v=DMARC1; p=reject; adkim=S"}, want: "failed"},
+		"K16 case":                                         {raw: forgery{}.signed(t, from("<U@EXAMPLE.Org>")), want: "verified"},
+		"K16 final dot":                                    {raw: forgery{}.signed(t, from("<u@example.org.>")), want: "verified"},
+		"K16 look-alike":                                   {raw: forgery{}.signed(t, from("<u@exаmple.org>")), want: "unverified"},
+		"T14 legit.com in the quotes":                      {raw: forgery{}.signed(t, from(`<"a@example.org"@attack.example>`)), want: "unverified"},
+		"T13 NFD in From":                                  {raw: forgery{d: "xn--mller-kva.example"}.signed(t, from("joe@mu\u0308ller.example")), want: "verified"},
+		"T14 signed by what is behind the quotes":          {raw: forgery{d: "attack.example"}.signed(t, from(`<"a@example.org"@attack.example>`)), want: "verified"},
+		"T14 an agent's address in the quotes":             {raw: forgery{d: "attack.example"}.signed(t, from(`<"joe@example.org"@attack.example>`)), known: agent, want: "verified"},
+		"T15 a route":                                      {raw: forgery{}.signed(t, from("<@example.org:joe@evil.example>")), want: "unverified"},
+		"T15 a route, signed by its end":                   {raw: forgery{d: "evil.example"}.signed(t, from("<@example.org:joe@evil.example>")), want: "unverified"},
+		"T15 an encoded address":                           {raw: forgery{}.signed(t, from("=?utf-8?b?am9lQGV4YW1wbGUub3Jn?=")), want: "unverified"},
+		"T15 an encoded address before the at":             {raw: forgery{d: "evil.example"}.signed(t, from("=?utf-8?b?am9lQGV4YW1wbGUub3Jn?=@evil.example")), want: "unverified"},
+		"T15 a comment":                                    {raw: forgery{}.signed(t, from("joe@example.org (x@evil.example)")), want: "verified"},
+		"T18 NUL in From":                                  {raw: forgery{}.signed(t, from("<joe@example.org\x00.evil.example>")), want: "unverified"},
+		"T18 an encoded line end in From":                  {raw: forgery{}.signed(t, from("<=?utf-8?q?joe=0D=0A?=@example.org>")), want: "unverified"},
+		"T21 an address in the name":                       {raw: forgery{d: "evil.example"}.signed(t, from(`"joe@example.org" <x@evil.example>`)), known: agent, policy: reject, want: "verified"},
+		"T21 an address in the name, signed by its domain": {raw: forgery{}.signed(t, from(`"joe@example.org" <x@evil.example>`)), want: "unverified"},
+		"T22 hidden characters in From":                    {raw: forgery{}.signed(t, from("<joe@example\u200b.org>")), want: "unverified"},
+		"T30 a look-alike signs for itself":                {raw: forgery{d: "xn--exmple-cua.org"}.signed(t, from("joe@example.org")), want: "unverified"},
+		"T17 no From":                                      {raw: strings.Replace(plainMail, "From: Joe <joe@example.org>\r\n", "", 1), want: "unverified"},
+		"T17 empty From":                                   {raw: forgery{}.signed(t, from("")), want: "unverified"},
+		"T19 two From":                                     {raw: "From: boss@example.org\r\n" + forgery{}.signed(t, plainMail), policy: reject, want: "unverified"},
+		"T19 two From, one an agent's":                     {raw: "From: boss@example.org\r\n" + forgery{}.signed(t, plainMail), known: agent, want: "failed"},
+		"T19 From with a blank":                            {raw: "From : boss@example.org\r\n" + forgery{h: "from:subject"}.signed(t, plainMail), want: "unverified"},
+		"T19 From behind odd lines":                        {raw: "From: boss@example.org\r\nodd\r\nodd\r\n" + forgery{}.signed(t, plainMail), want: "unverified"},
+		"T20 two addresses":                                {raw: forgery{}.signed(t, from("joe@example.org, x@evil.example")), want: "unverified"},
+		"T20 two of one domain":                            {raw: forgery{}.signed(t, from("joe@example.org, jim@example.org")), want: "unverified"},
+		"T15 a group":                                      {raw: forgery{}.signed(t, from("us: joe@example.org;")), want: "unverified"},
+		"T16 Sender":                                       {raw: "Sender: x@evil.example\r\n" + forgery{d: "evil.example"}.signed(t, plainMail), want: "unverified"},
+		"K03 repeated, not covered":                        {raw: "Reply-To: a@b.example\r\nReply-To: c@d.example\r\n" + forgery{}.signed(t, plainMail), want: "unverified"},
+		"address literal":                                  {raw: forgery{}.signed(t, from("joe@[192.0.2.1]")), want: "unverified"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			z := usualZone().fails(c.fails...)
-			for _, d := range []string{"mailer.example", "evil.example"} {
+			for _, d := range []string{"mailer.example", "evil.example", "attack.example", "xn--mller-kva.example", "xn--exmple-cua.org"} {
 				z.with("sel._domainkey."+d, keyRecord(rsaKey()))
 			}
 			if c.policy != nil {
@@ -130,31 +144,64 @@ func TestInternationalDomains(t *testing.T) {
 	}
 }
 
-func TestTagAndCoverage(t *testing.T) {
+func TestTrusts(t *testing.T) {
+	const agent = "joe@example.org"
+	usual := "From To Subject Date Message-ID References"
 	for name, c := range map[string]struct {
-		raw      string
-		tag      bool
-		covers   string
-		uncovers string
+		raw     string
+		policy  string
+		fails   string
+		last    []string // what was last seen of the policy; nil: nothing
+		known   bool
+		top     string // above the mail
+		verdict string
+		trusts  string
+		not     string
 	}{
-		"unsigned":                        {raw: plainMail, tag: true, covers: "In-Reply-To"},
-		"signed":                          {raw: forgery{}.signed(t, plainMail), tag: true, covers: "References", uncovers: "Reply-To"},
-		"K12 Subject not signed":          {raw: forgery{h: "from:date"}.signed(t, plainMail), covers: "From", uncovers: "Subject"},
-		"K03 Subject twice":               {raw: "Subject: [T#1]\r\n" + plainMail},
-		"K03 Subject twice, one signed":   {raw: "Subject: [T#1]\r\n" + forgery{}.signed(t, plainMail)},
-		"no Subject":                      {raw: "From: a@b.example\r\n\r\n"},
-		"two signatures cover it in part": {raw: forgery{h: "from:subject"}.field(t, plainMail) + forgery{s: "ed", key: ed25519Key(), h: "from:to"}.signed(t, plainMail), tag: true, covers: "To", uncovers: "Cc"},
+		"unsigned":                             {raw: plainMail, verdict: "unverified", trusts: usual + " Reply-To"},
+		"K12 unsigned, an agent's":             {raw: plainMail, known: true, verdict: "failed", trusts: "Reply-To"},
+		"signed, no policy":                    {raw: forgery{}.signed(t, plainMail), verdict: "verified", trusts: usual + " Reply-To Cc In-Reply-To"},
+		"signed, p=none":                       {raw: forgery{}.signed(t, plainMail), policy: "p=none", verdict: "verified", trusts: "In-Reply-To"},
+		"K12 signed, p=reject":                 {raw: forgery{}.signed(t, plainMail), policy: "p=reject", verdict: "verified", trusts: usual, not: "Reply-To Cc In-Reply-To Sender"},
+		"K12 signed, p=quarantine":             {raw: forgery{}.signed(t, plainMail), policy: "p=quarantine", verdict: "verified", trusts: usual, not: "Reply-To"},
+		"K12 signed, an agent's":               {raw: forgery{}.signed(t, plainMail), known: true, verdict: "verified", trusts: usual, not: "Reply-To"},
+		"K12 signed, policy fails":             {raw: forgery{}.signed(t, plainMail), fails: "_dmarc.example.org", verdict: "verified", trusts: usual, not: "Reply-To"},
+		"K12 signed, policy fails, none known": {raw: forgery{}.signed(t, plainMail), fails: "_dmarc.example.org", last: []string{}, verdict: "verified", trusts: "Reply-To"},
+		"K03 Subject not signed":               {raw: forgery{h: "from:date"}.signed(t, plainMail), policy: "p=reject", verdict: "verified", trusts: "From", not: "Subject"},
+		"K03 Subject twice":                    {raw: "Subject: [T#1]\r\n" + forgery{h: "from"}.signed(t, plainMail), policy: "p=reject", verdict: "unverified", trusts: "From", not: "Subject"},
+		"two signatures cover it in part": {
+			raw:    forgery{h: "from:subject"}.field(t, plainMail) + forgery{s: "ed", key: ed25519Key(), h: "from:to"}.signed(t, plainMail),
+			policy: "p=reject", verdict: "verified", trusts: "To Subject", not: "Cc",
+		},
+		"another's signature covers nothing": {
+			raw:    forgery{d: "mailer.example", h: "from:cc"}.field(t, plainMail) + forgery{h: "from:to"}.signed(t, plainMail),
+			policy: "p=reject", verdict: "verified", trusts: "To", not: "Cc",
+		},
+		"a trusted server vouches": {
+			raw: forgery{}.signed(t, plainMail), policy: "p=reject", verdict: "verified", trusts: "Reply-To",
+			top: "Authentication-Results: mx.example; dmarc=pass header.from=example.org\r\n",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			a := verifyMail(t, usualZone(), c.raw)
-			if a.SignedTag != c.tag {
-				t.Errorf("SignedTag: %v", a.SignedTag)
+			z := usualZone().with("sel._domainkey.mailer.example", keyRecord(rsaKey())).fails(c.fails)
+			if c.policy != "" {
+				z.with("_dmarc.example.org", "v=DMARC1; "+c.policy)
 			}
-			if c.covers != "" && !a.Covers(c.covers) {
-				t.Errorf("%s is not covered", c.covers)
+			if c.last != nil {
+				z.last["_dmarc.example.org"], z.last["_dmarc.org"] = c.last, nil
 			}
-			if c.uncovers != "" && a.Covers(c.uncovers) {
-				t.Errorf("%s is covered", c.uncovers)
+			a := verifyKnown(t, z, c.top+c.raw, func(key string) bool { return c.known && key == agent },
+				func(o *Options) { o.TrustedAuthserv = []string{"mx.example"} })
+			wantVerdict(t, a, c.verdict)
+			for field := range strings.FieldsSeq(c.trusts) {
+				if !a.Trusts(field) {
+					t.Errorf("%s is not trusted", field)
+				}
+			}
+			for field := range strings.FieldsSeq(c.not) {
+				if a.Trusts(field) {
+					t.Errorf("%s is trusted", field)
+				}
 			}
 		})
 	}

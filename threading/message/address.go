@@ -255,11 +255,7 @@ func DomainKey(domain string) string {
 // mark sets what is to be said about name and domain.
 func (a *Address) mark() {
 	a.NameHoldsAddress = holdsOtherAddress(a.Name, *a)
-	if !isPlainLine(a.Domain) {
-		for label := range strings.SplitSeq(a.Domain, ".") {
-			a.MixedScript = a.MixedScript || looksLatin(label)
-		}
-	}
+	a.MixedScript = domainLooksLatin(a.Domain)
 	if !isPlainLine(a.Name) {
 		for word := range strings.FieldsSeq(a.Name) {
 			a.MixedScript = a.MixedScript || mixesScripts(word)
@@ -285,36 +281,4 @@ func holdsOtherAddress(name string, self Address) bool {
 		}
 	}
 	return false
-}
-
-// mixesScripts tells that a word has letters of Latin and of a script with
-// look-alikes.
-func mixesScripts(word string) bool {
-	latin, alike := false, false
-	for _, r := range word {
-		latin = latin || unicode.Is(unicode.Latin, r)
-		alike = alike || unicode.In(r, unicode.Cyrillic, unicode.Greek, unicode.Armenian, unicode.Cherokee)
-	}
-	return latin && alike
-}
-
-// lookalikes are small letters of Cyrillic and Greek that are drawn like Latin
-// ones (from the confusables of UTS 39).
-const lookalikes = "асԁеһіјӏорԛѕԝхуүѵοαιρκνυ"
-
-// looksLatin tells that a label mixes scripts, or has only look-alikes.
-func looksLatin(label string) bool {
-	if mixesScripts(label) {
-		return true
-	}
-	seen := false
-	for _, r := range strings.ToLower(label) {
-		if r >= 128 {
-			seen = true
-			if !strings.ContainsRune(lookalikes, r) {
-				return false
-			}
-		}
-	}
-	return seen
 }

@@ -50,6 +50,8 @@ type listParser struct {
 
 	words    []byte   // name and bare words of the item, still encoded
 	at       bool     // the words have an @
+	quoted   bool     // some of the words stood in quotes that are no local part
+	nameEnd  int      // where the words before the first <...> end
 	angles   []string // contents of <...>
 	comments []string
 	pending  string // a name that a comma cut off: "Doe, John <a@b>"
@@ -112,6 +114,7 @@ func (p *listParser) readQuoted() {
 		p.words = append(p.words, text...)
 	} else {
 		p.words = append(p.words, unescape(text[1:len(text)-1])...)
+		p.quoted = true
 	}
 	p.i = end + 1
 }
@@ -143,6 +146,9 @@ func (p *listParser) readComment() {
 func (p *listParser) readAngle() {
 	rest := p.s[p.i+1:]
 	end := -1
+	if len(p.angles) == 0 {
+		p.nameEnd = len(p.words)
+	}
 	if !p.openAngle {
 		end = closingAngle(rest)
 	}
@@ -198,7 +204,7 @@ func (p *listParser) readEncodedWord() bool {
 }
 
 func (p *listParser) reset() {
-	p.words, p.angles, p.comments, p.at = p.words[:0], nil, nil, false
+	p.words, p.angles, p.comments, p.at, p.quoted = p.words[:0], nil, nil, false, false
 }
 
 // endItem turns what was collected into addresses. last tells that no further
@@ -228,8 +234,11 @@ func (p *listParser) endItem(last bool) {
 }
 
 // endAngles handles name <address>. More than one pair gives more than one
-// address: which of them is meant is nobody's guess.
+// address: which of them is meant is nobody's guess. Nor do words belong behind.
 func (p *listParser) endAngles(words string) {
+	if strings.TrimSpace(string(p.words[p.nameEnd:])) != "" {
+		p.plain = false
+	}
 	name := p.name(p.joinPending(words))
 	for i, angle := range p.angles {
 		a := p.mailbox(angle)
@@ -245,6 +254,7 @@ func (p *listParser) endAngles(words string) {
 // endBare handles words with an @ among them and no brackets. The word with
 // the @ is the address; more than one such word gives more than one address.
 func (p *listParser) endBare(words string) {
+	p.plain = p.plain && !p.quoted
 	if !strings.ContainsAny(words, " \t") || words[0] == '"' {
 		a := p.mailbox(words)
 		a.Name = p.name("")
@@ -281,6 +291,11 @@ func (p *listParser) mailbox(s string) Address {
 		if colon := strings.IndexByte(s, ':'); colon > 0 {
 			s = s[colon+1:]
 		}
+	}
+	// Some readers decode an encoded word wherever it stands (RFC 2047, 5, forbids
+	// it here): what one takes for a local part is another's whole address.
+	if strings.Contains(s, "=?") && strings.Contains(s, "?=") {
+		p.plain = false
 	}
 	if a, err := ParseAddress(s); err == nil {
 		return a
