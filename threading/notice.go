@@ -7,10 +7,9 @@ import (
 	"ticketgate/threading/message"
 )
 
-// tellAgent tells one agent something that is for his eyes alone, in the
-// console and not by mail: his mail may be forged, and an answer to it would go
-// to whoever he is. reason is a word for programs, text a sentence; ticket and
-// activityID may be none.
+// tellAgent tells one agent, in the console and not by mail, what came of a mail
+// in his name: it may be forged, and then nobody is to get an answer. reason is a
+// word for programs, text a sentence; ticket and activityID may be none.
 func (w *work) tellAgent(ctx context.Context, agentID string, ticket int64, activityID, reason, text string) error {
 	return w.tx.AddEvent(ctx, store.Event{
 		Kind: store.EventAgentNotice, Ticket: ticket, ActivityID: activityID, AgentID: agentID, At: w.now,

@@ -37,6 +37,7 @@ type Config struct {
 	BlobURL         URL       // "file:PATH"
 	DNS             DNSConfig
 	Outbound        OutboundConfig
+	EventsDays      int // how long the journal of events is kept; 0: for ever
 	TimeZone        *time.Location
 	Language        string
 	LogLevel        string // debug, info, warn, error
@@ -132,6 +133,8 @@ func defaultConfig() *Config {
 			Workers:   8,
 			MaxAge:    72 * time.Hour,
 		},
+		EventsDays: 30,
+
 		TimeZone: time.UTC,
 		Language: "en",
 		LogLevel: "info",
