@@ -364,8 +364,13 @@ func TestAHeartbeatMovesThePosition(t *testing.T) {
 	server := f.serveEvents(nil)
 	l := f.listen(server, "outsider", "")
 	f.internal(f.channel)
+	limit := time.After(20 * time.Second)
 	for at := l.start; at == l.start; {
-		at = <-l.beats
+		select {
+		case at = <-l.beats:
+		case <-limit:
+			t.Fatal("the position stays where it was")
+		}
 	}
 }
 
@@ -421,10 +426,20 @@ func TestStreamsOfAnAgentAreBounded(t *testing.T) {
 		t.Errorf("%v streams are counted", got)
 	}
 	first.cut()
-	for f.streams() != 2 { // the server hears of it a moment later
+	f.awaitStreams(2)
+	f.listen(server, "standard", "")
+}
+
+// awaitStreams waits until so many streams are open: the server hears a moment
+// later that a client has come or gone.
+func (f *fixture) awaitStreams(want float64) {
+	f.t.Helper()
+	for limit := time.Now().Add(20 * time.Second); f.streams() != want; {
+		if time.Now().After(limit) {
+			f.t.Fatalf("%v streams are open, want %v", f.streams(), want)
+		}
 		time.Sleep(time.Millisecond)
 	}
-	f.listen(server, "standard", "")
 }
 
 // streams gives the gauge of open streams.
@@ -452,9 +467,7 @@ func TestAClientThatTakesNothingIsCutOff(t *testing.T) {
 	_, err = fmt.Fprintf(conn, "GET %s/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", api.Prefix, f.tokens["standard"])
 	f.must(err)
 	good := f.listen(server, "standard", "")
-	for f.streams() != 2 {
-		time.Sleep(time.Millisecond)
-	}
+	f.awaitStreams(2)
 	const many = 120
 	text := strings.Repeat("much to say ", 10000) // together more than the system keeps for a connection
 	for range many {
@@ -465,9 +478,7 @@ func TestAClientThatTakesNothingIsCutOff(t *testing.T) {
 			t.Fatalf("told is %d bytes", len(e.Data.Text))
 		}
 	}
-	for f.streams() != 1 {
-		time.Sleep(time.Millisecond)
-	}
+	f.awaitStreams(1)
 }
 
 func TestStreamsEndWithTheServer(t *testing.T) {

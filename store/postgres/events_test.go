@@ -2,6 +2,7 @@ package postgres_test
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"time"
 
@@ -30,9 +31,11 @@ func hold(t *testing.T, db *store.DB, name string) (end func()) {
 		})
 	}()
 	<-wrote
+	free := sync.OnceFunc(func() { close(release) })
+	t.Cleanup(free) // a test that fails must not leave it open
 	return func() {
 		t.Helper()
-		close(release)
+		free()
 		if err := <-done; err != nil {
 			t.Fatal(err)
 		}
