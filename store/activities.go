@@ -37,15 +37,19 @@ func keptReply(a Activity) (text string, length int) {
 	return a.ReplyText, -1
 }
 
-// InsertActivity adds an activity to its ticket's history. It sets a.Seq, and
-// brings the ticket's Activities and UpdatedAt up to date.
+// InsertActivity adds an activity to its ticket's history, and tells of it. It
+// sets a.Seq, and brings the ticket's Activities and UpdatedAt up to date.
 func (tx *Tx) InsertActivity(ctx context.Context, a *Activity) error {
 	if err := tx.drawSeq(ctx, a); err != nil {
 		return err
 	}
-	return tx.queue(ctx, `INSERT INTO activities (`+activityColumns+`)
+	err := tx.queue(ctx, `INSERT INTO activities (`+activityColumns+`)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)`,
 		activityArgs(*a)...)
+	if err != nil {
+		return err
+	}
+	return tx.AddEvent(ctx, Event{Kind: EventActivityCreated, Ticket: a.Ticket, ActivityID: a.ID, At: a.CreatedAt})
 }
 
 // drawSeq takes the next place in the ticket's history.
@@ -64,8 +68,9 @@ func (tx *Tx) drawSeq(ctx context.Context, a *Activity) error {
 }
 
 // MoveActivity puts an activity at the end of another ticket's history, with
-// its attachments and the mail that went out by it. It brings UpdatedAt and the counts of that ticket up to
-// date; the first one's Activities stays, for it numbers what comes.
+// its attachments and the mail that went out by it, and tells of it. It brings
+// UpdatedAt and the counts of that ticket up to date; the first one's Activities
+// stays, for it numbers what comes.
 func (tx *Tx) MoveActivity(ctx context.Context, id string, to int64, now time.Time) (Activity, error) {
 	a, err := tx.Activity(ctx, id)
 	if err != nil || a.Ticket == to {
@@ -99,7 +104,11 @@ func (tx *Tx) MoveActivity(ctx context.Context, id string, to int64, now time.Ti
 	if err := tx.countFiles(ctx, from, -n); err != nil {
 		return a, err
 	}
-	return a, tx.countFiles(ctx, to, n)
+	if err := tx.countFiles(ctx, to, n); err != nil {
+		return a, err
+	}
+	return a, tx.AddEvent(ctx, Event{Kind: EventActivityChanged, Ticket: to, ActivityID: id, At: now,
+		Data: EventData{Fields: []string{"ticket"}}})
 }
 
 // UpdateActivity writes the whole activity as a says.

@@ -31,6 +31,8 @@ type DB struct {
 	deskRecent  atomic.Pointer[recentDesk]
 	deskChanges atomic.Int64 // that this process committed
 
+	bell bell // rung when events were committed
+
 	jobs    chan *job // unbuffered: who waits to be taken waits in the send
 	quit    chan struct{}
 	stop    sync.Once

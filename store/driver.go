@@ -78,6 +78,15 @@ type Dialect struct {
 	// Phrases makes a search expression out of phrases of such words, each of
 	// which must occur.
 	Phrases func(phrases []string) string
+	// EventPosition are the values of the columns tx and id of a new event.
+	EventPosition string
+	// EventsSettled is a transaction's number: all events of those before it
+	// are committed, or never will be.
+	EventsSettled string
+	// EventsForeign is the condition of events that no transaction of this
+	// database wrote: they came with a copy of another one, where numbers were
+	// higher, and would be read among those of a time to come.
+	EventsForeign string
 	// In gives the condition that a column is in the list of a parameter.
 	In func(column, param string) string
 	// Strings and Numbers make such a parameter.

@@ -42,16 +42,20 @@ func (tx *Tx) NextNumber(ctx context.Context) (int64, error) {
 	return tx.count(ctx, tx.db.dialect.Number)
 }
 
-// InsertTicket adds a ticket. Its counts, Activities and Files, begin with
+// InsertTicket adds a ticket, and tells of it. Its counts, Activities and Files, begin with
 // what t says, and are kept by InsertActivity and AddAttachments.
 func (tx *Tx) InsertTicket(ctx context.Context, t Ticket) error {
-	return tx.queue(ctx, `INSERT INTO tickets (`+ticketColumns+`)
+	err := tx.queue(ctx, `INSERT INTO tickets (`+ticketColumns+`)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
 		$23, $24, $25)`,
 		t.Number, t.ID, string(t.Kind), t.Subject, t.ChannelID, t.StatusID, rank(t.Priority), t.MarkerID, t.ContactID,
 		t.CompanyID, t.OwnerID, t.ResponsibleID, t.CreatedBy, t.AccountID, t.MergedInto, t.SuggestedTicket,
 		toJSON(t.Tags), t.Activities, t.Files, t.Version, us(t.CreatedAt), us(t.UpdatedAt), us(t.LastIncomingAt),
 		us(t.LastOutgoingAt), us(t.ClosedAt))
+	if err != nil {
+		return err
+	}
+	return tx.AddEvent(ctx, Event{Kind: EventTicketCreated, Ticket: t.Number, At: t.CreatedAt})
 }
 
 // UpdateTicket writes the whole ticket as t says, but for its counts

@@ -20,6 +20,7 @@ type Tx struct {
 	broken    error // the first statement that failed; nothing runs after it
 	fault     Fault // what it meant
 	deskDirty bool  // this transaction changed the desk
+	told      bool  // it wrote an event
 	after     []func()
 }
 

@@ -61,6 +61,9 @@ func (f *filing) fromAgent(ctx context.Context, d Decision, t *store.Ticket, a *
 	switch store.CodeOf(err) {
 	case store.CodeInvalid, store.CodeConflict, store.CodeTooLarge:
 		a.Comment = "It was not sent on: " + err.Error()
+		if err := f.tellAgent(ctx, agent.ID, t.Number, a.ID, "not_sent", a.Comment); err != nil {
+			return err
+		}
 		return f.noteOfAgent(ctx, t, a, kept)
 	case "":
 		*a = sent
@@ -93,6 +96,26 @@ func (f *filing) filedBefore(self string) bool {
 	return slices.ContainsFunc(f.refs, func(r store.MessageRef) bool {
 		return r.MessageID == f.Message.MessageID && r.Kind == store.RefTheirs && r.ActivityID != self
 	})
+}
+
+// tellAuthor tells an agent what became of a mail in his name that did not act
+// as his. A mail whose DNS look-up failed is told of when it is known whose it is.
+func (f *filing) tellAuthor(ctx context.Context, a store.Activity) error {
+	agent := f.inName()
+	if agent == nil || !agent.Active || f.behalf != nil || a.Type != store.TypeIncoming || a.Sender == store.SenderAgent && !f.misnamed {
+		return nil
+	}
+	reference := f.s.Reference(a.Ticket)
+	switch {
+	case f.misnamed:
+		return f.tellAgent(ctx, agent.ID, a.Ticket, a.ID, "no_customer", "What stands behind #from is no customer's address: the mail is your own, in "+reference+".")
+	case f.Auth.Verdict == store.AuthError || f.Auth.Verdict == store.Verified && a.Sender != store.SenderStranger:
+		return nil
+	case f.Auth.Verdict == store.Verified:
+		return f.tellAgent(ctx, agent.ID, a.Ticket, a.ID, "no_access", "Your mail acts as a stranger's in "+reference+
+			" and changed nothing: you do not see the ticket, or no signature covers what names it.")
+	}
+	return f.tellAgent(ctx, agent.ID, a.Ticket, a.ID, "not_verified", "A mail in your name could not be verified. It acts as nobody's, in "+reference+".")
 }
 
 // noteOfAgent keeps an agent's mail as a note.
@@ -168,7 +191,7 @@ func (f *filing) forCustomer() {
 		return
 	}
 	customer, ok := f.customer(value)
-	if !ok {
+	if f.misnamed = !ok; f.misnamed {
 		return
 	}
 	mail, parsed := *f.delivered, *f.Message

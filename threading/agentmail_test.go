@@ -30,6 +30,18 @@ func reply(from string, m store.Mail, body string) letter {
 	}
 }
 
+// noticed gives the reasons that an agent was told in the console.
+func (d *desk) noticed(agent *store.Agent) string {
+	d.t.Helper()
+	var reasons []string
+	for _, e := range d.events() {
+		if e.Kind == store.EventAgentNotice && e.AgentID == agent.ID {
+			reasons = append(reasons, e.Data.Reason)
+		}
+	}
+	return strings.Join(reasons, " ")
+}
+
 func (d *desk) last(number int64) store.Activity {
 	d.t.Helper()
 	list := d.activities(number)
@@ -168,6 +180,9 @@ func TestAnAgentsAnswerThatCannotLeave(t *testing.T) {
 	})
 	d.deliver(reply("anna@test.example", m, "Use water."))
 	a := d.last(r.Ticket)
+	if told := d.noticed(d.anna); told != "not_sent" {
+		t.Errorf("she is told %q", told)
+	}
 	if a.Type != store.TypeNote || !strings.HasPrefix(a.Comment, "It was not sent on: ") || !strings.Contains(a.Text, "Use water.") {
 		t.Errorf("%+v", a)
 	}
@@ -197,18 +212,19 @@ func TestT28AgentsWithoutAccessChangeNothing(t *testing.T) {
 	for name, c := range map[string]struct {
 		before  func(d *desk)
 		verdict store.Verdict
+		told    string // the reason that she is told, in the console
 	}{
 		"T28 unsubscribed": {before: func(d *desk) {
 			d.update(func(ctx context.Context, tx *store.Tx) error {
 				return tx.DeleteSubscription(ctx, d.channel.ID, d.anna.ID)
 			})
-		}, verdict: store.Verified},
+		}, verdict: store.Verified, told: "no_access"},
 		"T28 switched off": {before: func(d *desk) {
 			gone := *d.anna
 			gone.Active = false
 			d.update(func(ctx context.Context, tx *store.Tx) error { return tx.PutAgent(ctx, gone) })
 		}, verdict: store.Verified},
-		"T03 forged":          {before: func(*desk) {}, verdict: store.Failed},
+		"T03 forged":          {before: func(*desk) {}, verdict: store.Failed, told: "not_verified"},
 		"T03 not yet checked": {before: func(*desk) {}, verdict: store.AuthError},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -218,8 +234,12 @@ func TestT28AgentsWithoutAccessChangeNothing(t *testing.T) {
 			l.verdict = c.verdict
 			d.close(r.Ticket)
 			c.before(d)
+			mails := len(d.told(r.Ticket))
 			got := d.deliver(l)
 			a := d.last(r.Ticket)
+			if told := d.noticed(d.anna); told != c.told || len(d.told(r.Ticket)) != mails {
+				t.Errorf("she is told %q, want %q; mails to %v", told, c.told, d.told(r.Ticket)[mails:])
+			}
 			if got.Ticket != r.Ticket || a.ID != got.ActivityID || a.Sender != store.SenderStranger || a.Type != store.TypeIncoming || a.External {
 				t.Errorf("%+v", a)
 			}

@@ -29,6 +29,15 @@ func (f *filing) agent() *store.Agent {
 	return f.desk.AgentByKey(f.author.Key())
 }
 
+// inName gives the agent in whose name the mail comes, be that verified or not;
+// nil for a customer's.
+func (f *filing) inName() *store.Agent {
+	if f.behalf != nil {
+		return f.behalf
+	}
+	return f.desk.AgentByKey(f.author.Key())
+}
+
 // trusts tells whether a field may be trusted as far as the verdict goes.
 func (f *filing) trusts(field string) bool { return f.Trusts == nil || f.Trusts(field) }
 

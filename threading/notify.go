@@ -263,9 +263,10 @@ func orNone(s string) string {
 	return s
 }
 
-// tell notifies agents of a mail that came in, and acknowledges it.
+// tell notifies agents of a mail that came in, and acknowledges it. Nobody is
+// told by mail of a mail in his own name, be it his or not.
 func (f *filing) tell(ctx context.Context, t store.Ticket, a store.Activity, e event) error {
-	if agent := f.agent(); agent != nil {
+	if agent := f.inName(); agent != nil {
 		if f.Message.Automatic.Is { // two agents' machines would answer each other's notifications for ever
 			return nil
 		}

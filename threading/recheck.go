@@ -8,9 +8,9 @@ import (
 
 // Rechecked is told of a mail whose verdict was error what a later look-up
 // said: in holds the stored mail with its new Auth. The verdict is kept on the
-// activity, and what was withheld is done; a mail that waited in the
-// quarantine for an aligned pass is released by one. While DNS still fails
-// the next look-up is put down, until there have been five.
+// activity, an event tells of it, and what was withheld is done; a mail that
+// waited in the quarantine for an aligned pass is released by one. While DNS
+// still fails the next look-up is put down, until there have been five.
 func (s *Service) Rechecked(ctx context.Context, r store.Recheck, in Incoming) error {
 	if in.Auth.Verdict == store.AuthError {
 		return s.recheckAgain(ctx, r)
@@ -57,10 +57,13 @@ func (f *filing) recheckActivity(ctx context.Context, a store.Activity) error {
 	if done, err := f.recheckAgent(ctx, t, a); done || err != nil {
 		return err
 	}
+	if err := f.tellAuthor(ctx, a); err != nil {
+		return err
+	}
 	strong := !f.senderFacts().weak()
 	// what an agent did meanwhile stands
 	withheld := a.Withheld && !t.LastOutgoingAt.After(a.CreatedAt) && !t.ClosedAt.After(a.CreatedAt)
-	auth := f.Auth
+	auth, before := f.Auth, a
 	a.Auth, a.Withheld, a.Trace = &auth, false, f.Trace
 	a.External = strong && a.Sender == store.SenderParticipant && t.Kind != store.KindInternal
 	if withheld && strong {
@@ -71,7 +74,26 @@ func (f *filing) recheckActivity(ctx context.Context, a store.Activity) error {
 			return err
 		}
 	}
-	return f.tx.UpdateActivity(ctx, a)
+	if err := f.tx.UpdateActivity(ctx, a); err != nil {
+		return err
+	}
+	return f.tx.AddEvent(ctx, store.Event{
+		Kind: store.EventActivityChanged, Ticket: a.Ticket, ActivityID: a.ID, At: f.now,
+		Data: store.EventData{Fields: changedFields(before, a), Verdict: auth.Verdict},
+	})
+}
+
+// changedFields names what a later look-up changed about an activity, beside
+// its verdict.
+func changedFields(before, after store.Activity) []string {
+	fields := []string{"auth"}
+	if before.External != after.External {
+		fields = append(fields, "show_in_external_access")
+	}
+	if len(before.Changes) != len(after.Changes) {
+		fields = append(fields, "changes")
+	}
+	return fields
 }
 
 // recheckAgent does what an agent's mail asks for, once it is known to be his.
@@ -90,7 +112,13 @@ func (f *filing) recheckAgent(ctx context.Context, t store.Ticket, a store.Activ
 	}
 	auth := f.Auth
 	a.Auth, a.Withheld, a.Trace = &auth, false, f.Trace
-	return true, f.fromAgent(ctx, d, &t, &a, true)
+	if err := f.fromAgent(ctx, d, &t, &a, true); err != nil {
+		return false, err
+	}
+	return true, f.tx.AddEvent(ctx, store.Event{
+		Kind: store.EventActivityChanged, Ticket: a.Ticket, ActivityID: a.ID, At: f.now,
+		Data: store.EventData{Fields: []string{"auth", "type", "sender"}, Verdict: auth.Verdict},
+	})
 }
 
 func (f *filing) recheckQuarantined(ctx context.Context, id string) error {

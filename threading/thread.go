@@ -322,6 +322,9 @@ func (f *filing) write(ctx context.Context, t *store.Ticket, a *store.Activity, 
 	if err := f.recheckLater(ctx, a.ID); err != nil {
 		return err
 	}
+	if err := f.tellAuthor(ctx, *a); err != nil {
+		return err
+	}
 	return f.tell(ctx, *t, *a, e)
 }
 

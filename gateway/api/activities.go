@@ -168,6 +168,12 @@ func (a *api) patchActivity(ctx context.Context, c *call, in *activityPatch) (*a
 			if err := tx.UpdateActivity(ctx, v); err != nil {
 				return activityShape{}, err
 			}
+			if err := tx.AddEvent(ctx, store.Event{
+				Kind: store.EventActivityChanged, Ticket: v.Ticket, ActivityID: v.ID, At: a.Now(),
+				Data: store.EventData{Fields: []string{"show_in_external_access"}},
+			}); err != nil {
+				return activityShape{}, err
+			}
 		}
 		shapes, err := activityShapes(ctx, tx, []store.Activity{v})
 		if err != nil {

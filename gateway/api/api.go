@@ -50,6 +50,7 @@ type Options struct {
 	// Composed gives the message of an outgoing activity as it leaves, unsigned;
 	// nil: it is not shown.
 	Composed  func(ctx context.Context, activityID string) ([]byte, error)
+	Events    EventOptions
 	Hostname  string                // our authserv-id (RFC 8601)
 	PublicURL string                // without a slash at its end
 	Version   string                // of the program, for the description
@@ -64,11 +65,12 @@ type api struct {
 	Options
 	huma    huma.API
 	latency *prometheus.HistogramVec
+	feed    *feed
 	routes  []route
 }
 
-// New builds the handler of /api/. It is safe for concurrent use, starts
-// nothing and needs no closing.
+// New builds the handler of /api/. It is safe for concurrent use and needs no
+// closing: what streams of events start ends with the last of them.
 func New(opt Options) (http.Handler, error) {
 	if opt.DB == nil || opt.Desk == nil {
 		return nil, errors.New("the API needs a store and a desk")
@@ -79,7 +81,10 @@ func New(opt Options) (http.Handler, error) {
 	if opt.Log == nil {
 		opt.Log = slog.New(slog.DiscardHandler)
 	}
-	a := &api{Options: opt}
+	opt.Events.complete()
+	a := &api{Options: opt, feed: &feed{
+		db: opt.DB, log: opt.Log, poll: opt.Events.Poll, most: opt.Events.PerAgent, listeners: map[*listener]struct{}{},
+	}}
 	if err := a.measure(); err != nil {
 		return nil, err
 	}
@@ -112,6 +117,7 @@ func (a *api) register() {
 	a.registerDeliveries()
 	a.registerQuarantine()
 	a.registerExplain()
+	a.registerEvents()
 }
 
 // config describes the API to huma. Its own pages stay off: the documentation

@@ -64,15 +64,20 @@ func (l *lockedBuffer) String() string {
 
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
-	f := &fixture{
-		t: t, ctx: t.Context(), metrics: prometheus.NewRegistry(), log: &lockedBuffer{},
-		tokens: map[string]string{"nobody": ""}, agents: map[string]string{}, statuses: map[string]string{},
-		now: time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC),
-	}
+	f := emptyFixture(t)
 	f.open()
 	f.people()
 	f.serve(nil)
 	return f
+}
+
+// emptyFixture has no store yet.
+func emptyFixture(t *testing.T) *fixture {
+	return &fixture{
+		t: t, ctx: t.Context(), metrics: prometheus.NewRegistry(), log: &lockedBuffer{},
+		tokens: map[string]string{"nobody": ""}, agents: map[string]string{}, statuses: map[string]string{},
+		now: time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC),
+	}
 }
 
 func (f *fixture) clock() time.Time {
@@ -257,7 +262,9 @@ func (f *fixture) do(who, method, path string, body any, header ...string) reply
 	if !strings.HasPrefix(path, "/api/") {
 		path = api.Prefix + path
 	}
-	req := httptest.NewRequestWithContext(f.ctx, method, path, r)
+	ctx, leave := context.WithCancel(f.ctx)
+	defer leave()
+	req := httptest.NewRequestWithContext(ctx, method, path, r)
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
@@ -268,9 +275,18 @@ func (f *fixture) do(who, method, path string, body any, header ...string) reply
 		req.Header.Set(header[i], header[i+1])
 	}
 	rec := httptest.NewRecorder()
-	f.handler.ServeHTTP(rec, req)
+	f.handler.ServeHTTP(&leaver{ResponseRecorder: rec, leave: leave}, req)
 	return reply{f.t, rec}
 }
+
+// leaver is a client who leaves as soon as an answer begins to stream: other
+// answers are not flushed.
+type leaver struct {
+	*httptest.ResponseRecorder
+	leave func()
+}
+
+func (l *leaver) Flush() { l.leave() }
 
 // is checks the status, and that an error is a problem document.
 func (r reply) is(status int) reply {

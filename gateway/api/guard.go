@@ -32,7 +32,7 @@ func (a *api) guard(r route, body bodyMode) func(huma.Context, func(huma.Context
 			a.fail(hc, err)
 			return
 		}
-		c.param = hc.Param
+		c.param, c.query = hc.Param, hc.Query
 		raw, err := a.admit(hc, r, c, body)
 		if err != nil {
 			a.fail(hc, err)
@@ -56,6 +56,9 @@ func (a *api) admit(hc huma.Context, r route, c *call, body bodyMode) ([]byte, e
 		return nil, err
 	}
 	if r.method == http.MethodGet || r.method == http.MethodDelete {
+		if r.syntax != nil {
+			return nil, r.syntax(hc.Context(), c, hc)
+		}
 		return nil, checkCursor(hc.Query("cursor"))
 	}
 	return readBody(hc, r, body)
@@ -98,6 +101,16 @@ func (a *api) authenticate(ctx context.Context, header string) (*call, error) {
 	if !strings.EqualFold(scheme, "Bearer") || !bearerForm.MatchString(plain) {
 		return nil, unauthorized("the token is not valid")
 	}
+	c, err := a.identify(ctx, plain)
+	if err != nil {
+		return nil, err
+	}
+	a.touch(ctx, c.token)
+	return c, nil
+}
+
+// identify finds the agent of a token that may be used now.
+func (a *api) identify(ctx context.Context, plain string) (*call, error) {
 	c := &call{bearer: plain}
 	err := a.DB.View(ctx, func(ctx context.Context, tx *store.Tx) error {
 		var err error
@@ -116,7 +129,6 @@ func (a *api) authenticate(ctx context.Context, header string) (*call, error) {
 	case err != nil, c.agent == nil, !c.agent.Active, a.expired(c.token):
 		return nil, unauthorized("the token is not valid")
 	}
-	a.touch(ctx, c.token)
 	return c, nil
 }
 

@@ -94,6 +94,7 @@ var matrix = map[string]string{
 	"POST /quarantine/{id}/release":                            admins,
 	"POST /quarantine/{id}/delete":                             admins,
 	"POST /explain":                                            everyone,
+	"GET /events":                                              everyone,
 }
 
 func TestEveryRouteForEverybody(t *testing.T) {

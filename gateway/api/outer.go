@@ -22,6 +22,7 @@ type requestKey struct{}
 type request struct {
 	id        string
 	operation string
+	stream    bool // its time says nothing of how fast we are
 }
 
 // requestID gives the log's name of the request that ctx belongs to.
@@ -65,7 +66,9 @@ func (a *api) finish(rec *recorder, r *http.Request, info *request, start time.T
 		}
 	}
 	took := time.Since(start)
-	a.observe(info.operation, rec.code(), took)
+	if !info.stream {
+		a.observe(info.operation, rec.code(), took)
+	}
 	a.Log.DebugContext(r.Context(), "request", "request_id", info.id, "operation", info.operation,
 		"method", r.Method, "status", rec.code(), "took", took)
 }
@@ -153,25 +156,36 @@ func (a *api) elsewhere(mux *http.ServeMux) http.HandlerFunc {
 	}
 }
 
-// measure makes the metric of the API, or takes the one that another handler
-// of the same process registered.
-func (a *api) measure() error {
+// measure makes the metrics of the API, or takes those that another handler of
+// the same process registered.
+func (a *api) measure() (err error) {
 	if a.Metrics == nil {
 		return nil
 	}
-	latency := prometheus.NewHistogramVec(prometheus.HistogramOpts{
+	a.latency, err = registered(a.Metrics, prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name:    "ticketgate_http_request_duration_seconds",
-		Help:    "Time to answer a request of the API.",
+		Help:    "Time to answer a request of the API, but for streams.",
 		Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
-	}, []string{"operation", "code"})
-	err := a.Metrics.Register(latency)
+	}, []string{"operation", "code"}))
+	if err != nil {
+		return err
+	}
+	a.feed.open, err = registered(a.Metrics, prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "ticketgate_event_streams", Help: "Open streams of events.",
+	}))
+	return err
+}
+
+// registered registers a metric, or gives the one of its name that is
+// registered.
+func registered[T prometheus.Collector](registry prometheus.Registerer, metric T) (T, error) {
+	err := registry.Register(metric)
 	if known, ok := errors.AsType[prometheus.AlreadyRegisteredError](err); ok {
-		if latency, ok = known.ExistingCollector.(*prometheus.HistogramVec); ok {
-			err = nil
+		if same, ok := known.ExistingCollector.(T); ok {
+			return same, nil
 		}
 	}
-	a.latency = latency
-	return err
+	return metric, err
 }
 
 // observe counts a request under its class of code: 2xx, 4xx, 5xx.

@@ -132,7 +132,7 @@ func TestRequestsAreCountedAndLogged(t *testing.T) {
 	f.do("admin", "GET", "/no/such", nil).is(404)
 	families, err := f.metrics.Gather()
 	f.must(err)
-	if len(families) != 1 || families[0].GetName() != "ticketgate_http_request_duration_seconds" || len(families[0].GetMetric()) != 3 {
+	if len(families) != 2 || families[1].GetName() != "ticketgate_http_request_duration_seconds" || len(families[1].GetMetric()) != 3 {
 		t.Errorf("metrics: %v", families)
 	}
 	log := f.log.String()

@@ -39,6 +39,9 @@ type route struct {
 	// find tells whether the thing that the path names is there for the
 	// caller (nil or a not_found), before his role or his body are looked at.
 	find func(ctx context.Context, c *call) error
+	// syntax refuses (400) what huma's reading of parameters, which comes
+	// later and answers 422, can't know to be wrong. Nil: nothing.
+	syntax func(ctx context.Context, c *call, hc huma.Context) error
 }
 
 // limit is the size in bytes that a body may have.
@@ -56,10 +59,13 @@ func (r route) limit() int64 {
 type call struct {
 	agent  *store.Agent
 	token  store.Token
-	bearer string // the plain token; never logged or kept
-	param  func(string) string
-	ticket store.Ticket   // set by find, on paths below a ticket
-	entry  store.Activity // set by find, on paths below an activity
+	bearer string              // the plain token; never logged or kept
+	param  func(string) string // of the path
+	query  func(string) string
+	ticket store.Ticket        // set by find, on paths below a ticket
+	entry  store.Activity      // set by find, on paths below an activity
+	after  store.EventPosition // where a stream of events begins
+	missed bool                // events behind that are no longer kept
 }
 
 // admin tells whether the caller may do all.
@@ -91,6 +97,9 @@ func add[I, O any](a *api, r route, handle func(ctx context.Context, c *call, in
 	}
 	if reflect.TypeFor[O]() == reflect.TypeFor[download]() {
 		op.Responses["200"] = downloadResponse(r)
+	}
+	if reflect.TypeFor[O]() == reflect.TypeFor[huma.StreamResponse]() {
+		op.Responses["200"] = a.streamResponse()
 	}
 	huma.Register(a.huma, op, func(ctx context.Context, in *I) (*O, error) {
 		if err := checkStrings(in); err != nil {

@@ -39,6 +39,7 @@ type Config struct {
 	TrustedSealers  []string // host names whose ARC seals are believed
 	Outbound        OutboundConfig
 	CRM             CRMConfig
+	EventsDays      int // how long the journal of events is kept; 0: for ever
 	TimeZone        *time.Location
 	Language        string
 	LogLevel        string // debug, info, warn, error
@@ -141,7 +142,9 @@ func defaultConfig() *Config {
 			Workers:   8,
 			MaxAge:    72 * time.Hour,
 		},
-		CRM:      CRMConfig{Refresh: 24 * time.Hour},
+		CRM:        CRMConfig{Refresh: 24 * time.Hour},
+		EventsDays: 30,
+
 		TimeZone: time.UTC,
 		Language: "en",
 		LogLevel: "info",

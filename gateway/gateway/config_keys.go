@@ -68,7 +68,7 @@ var configKeys = []configKey{
 	{"desk.language", func(c *Config, v value) error { return v.language(&c.Language) }},
 	{"retention.raw_days", nil},
 	{"retention.quarantine_days", nil},
-	{"retention.events_days", nil},
+	{"retention.events_days", func(c *Config, v value) error { return v.number(&c.EventsDays, 0, 36500) }},
 	{"log.level", func(c *Config, v value) error { return v.oneOf(&c.LogLevel, "debug", "info", "warn", "error") }},
 	{"log.format", func(c *Config, v value) error { return v.oneOf(&c.LogFormat, "text", "json") }},
 }
@@ -80,7 +80,7 @@ func idle(name string, raw any) bool {
 		return len(list) == 0
 	}
 	defaults := map[string]string{
-		"retention.raw_days": "0", "retention.quarantine_days": "90", "retention.events_days": "30",
+		"retention.raw_days": "0", "retention.quarantine_days": "90",
 	}
 	text := strings.TrimSpace(fmt.Sprint(raw))
 	return text == "" || text == defaults[name]

@@ -237,24 +237,24 @@ max_message_bytes = "25 MiB"
 public_url = "https://desk.example.org/"
 `, 0o600)
 	if _, err := LoadConfig(file, []string{
-		"TICKETGATE_KEY=a,b", "TICKETGATE_LMTP_LISTEN=", "TICKETGATE_OUTBOUND_WORKERS=3",
+		"TICKETGATE_KEY=a,b", "TICKETGATE_LMTP_LISTEN=", "TICKETGATE_OUTBOUND_WORKERS=3", "TICKETGATE_RETENTION_EVENTS_DAYS=7",
 		"TICKETGATE_STORE_URL=postgres://desk:${env:DESK_PW}@db/desk", "TICKETGATE_LMTP_LISTN=x", "PATH=/bin",
 	}); err == nil {
 		t.Fatal("a URL whose variable is not set was taken")
 	}
 	t.Setenv("DESK_PW", "p@ss/w:rd")
 	c, err := LoadConfig(file, []string{
-		"TICKETGATE_KEY=a,b", "TICKETGATE_LMTP_LISTEN=", "TICKETGATE_OUTBOUND_WORKERS=3",
+		"TICKETGATE_KEY=a,b", "TICKETGATE_LMTP_LISTEN=", "TICKETGATE_OUTBOUND_WORKERS=3", "TICKETGATE_RETENTION_EVENTS_DAYS=7",
 		"TICKETGATE_STORE_URL=postgres://desk:${env:DESK_PW}@db/desk", "TICKETGATE_LMTP_LISTN=x", "PATH=/bin",
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	got := []any{c.Hostname, c.Keys, c.LMTP.Listen, c.LMTP.MaxMessageBytes, c.SMTP.MaxMessageBytes, c.HTTP.PublicURL,
-		c.Outbound.Workers, c.StoreURL.Reveal(), c.StoreURL.String(), c.AdminEmail, c.Warnings}
+		c.Outbound.Workers, c.EventsDays, c.StoreURL.Reveal(), c.StoreURL.String(), c.AdminEmail, c.Warnings}
 	want := []any{"mx.example.org", []string{"A", "B"},
 		[]Address{{"tcp", "127.0.0.1:1024"}, {"unix", "/run/x"}}, int64(25 << 20), int64(25 << 20), "https://desk.example.org",
-		3, "postgres://desk:p%40ss%2Fw%3Ard@db/desk", "postgres://desk:***@db/desk", "admin@mx.example.org",
+		3, 7, "postgres://desk:p%40ss%2Fw%3Ard@db/desk", "postgres://desk:***@db/desk", "admin@mx.example.org",
 		[]string{"TICKETGATE_LMTP_LISTN is no setting of ticketgate"}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
@@ -266,8 +266,8 @@ func TestDefaultsLieInTheDataDir(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := []any{c.StoreURL.Reveal(), c.BlobURL.Reveal(), c.RedisURL.Reveal(), c.ShutdownTimeout, c.DNS.Recheck}
-	want := []any{"sqlite:/srv/desk/ticketgate.db", "file:/srv/desk/blobs", "embedded", 30 * time.Second, time.Second}
+	got := []any{c.StoreURL.Reveal(), c.BlobURL.Reveal(), c.RedisURL.Reveal(), c.ShutdownTimeout, c.DNS.Recheck, c.EventsDays}
+	want := []any{"sqlite:/srv/desk/ticketgate.db", "file:/srv/desk/blobs", "embedded", 30 * time.Second, time.Second, 30}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}

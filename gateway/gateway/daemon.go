@@ -272,7 +272,7 @@ func (d *Daemon) startJobs(in *intake) {
 	if d.core.CRM != nil {
 		jobs.Go(func() { lookUpContacts(ctx, d.core.Threading, d.log) })
 	}
-	jobs.Go(func() { tidy(ctx, d.core.DB, d.opt.Now, d.log) })
+	jobs.Go(func() { tidy(ctx, d.core.DB, d.config.EventsDays, d.opt.Now, d.log) })
 	jobs.Go(func() { activateKeys(ctx, d.core, d.opt.Now, d.log) })
 	if d.opt.Watchdog > 0 {
 		jobs.Go(func() {
@@ -302,7 +302,11 @@ func (d *Daemon) newHealth(s *sending) *health {
 
 // startWeb serves the API and the metrics.
 func (d *Daemon) startWeb(public, observed []net.Listener, in *intake, s *sending) error {
-	handler, err := d.newAPI(in, s)
+	drain := make(chan struct{})
+	// The last step, and so the first to be ended: a stream has no end of its
+	// own that could be waited for.
+	d.end.pushClose("event streams", func() error { close(drain); return nil })
+	handler, err := d.newAPI(in, s, drain)
 	if err != nil {
 		return err
 	}
@@ -330,7 +334,7 @@ func (d *Daemon) stopWeb(ctx context.Context) error {
 	return failed
 }
 
-func (d *Daemon) newAPI(in *intake, s *sending) (http.Handler, error) {
+func (d *Daemon) newAPI(in *intake, s *sending, drain <-chan struct{}) (http.Handler, error) {
 	explainer := &Explainer{intake: in}
 	return api.New(api.Options{
 		DB: d.core.DB, Desk: d.core.Threading, Queued: s.service.Queued, Removed: s.service.Removed,
@@ -341,7 +345,7 @@ func (d *Daemon) newAPI(in *intake, s *sending) (http.Handler, error) {
 			return in.release(ctx, d.core.DB, agent, id)
 		},
 		NewKey: d.core.NewKey, KeyRecord: recordOf,
-		MaxMessageBytes: d.config.LMTP.MaxMessageBytes, Composed: d.core.composed,
+		MaxMessageBytes: d.config.LMTP.MaxMessageBytes, Composed: d.core.composed, Events: api.EventOptions{Done: drain},
 		Hostname: d.config.Hostname, PublicURL: d.publicURL(nil), Version: d.opt.Version, Now: d.opt.Now, Log: d.log, Metrics: d.metrics.registry,
 	})
 }

@@ -173,6 +173,77 @@ func TestDrainEndsRunningTransactions(t *testing.T) {
 	}
 }
 
+// A stream of events ends at once, while what has an end is still waited for.
+func TestDrainEndsStreams(t *testing.T) {
+	d := testDaemon(t, testConfig(t), Options{})
+	applyText(t, d.core, deskText, ApplyOptions{})
+	busy := dial(t, d)
+	busy.say("LHLO client", "250")
+	busy.say("MAIL FROM:<carol@customer.test>", "250")
+	busy.say("RCPT TO:<support@example.test>", "250")
+	busy.say("DATA", "354")
+	stream := func() *http.Response {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+d.Addr(FaceHTTP).String()+"/api/v1/events", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header.Set("Authorization", "Bearer "+readToken(t, d.config))
+		client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+		response, err := client.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return response
+	}
+	open := stream()
+	defer func() { _ = open.Body.Close() }()
+	if _, body := get(t, d, FaceMetrics, "/metrics"); !strings.Contains(body, "ticketgate_event_streams 1\n") {
+		t.Error("the stream is not counted")
+	}
+	ended := make(chan error, 1)
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		defer cancel()
+		ended <- d.Stop(ctx)
+	}()
+	if text := readAll(t, open); !strings.Contains(text, "\nid: ") {
+		t.Errorf("the stream was %q", text)
+	}
+	late := stream()
+	defer func() { _ = late.Body.Close() }()
+	if late.StatusCode != http.StatusServiceUnavailable {
+		t.Errorf("while it drains a stream is answered %s", late.Status)
+	}
+	busy.say(firstMail+".", "250")
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestEventsAreForgottenInTime(t *testing.T) {
+	core := testCore(t, testConfig(t))
+	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	if err := core.DB.Update(t.Context(), func(ctx context.Context, tx *store.Tx) error {
+		for i := range 2500 {
+			e := store.Event{Kind: store.EventAgentNotice, AgentID: "a", At: now.AddDate(0, 0, -8)}
+			if i >= 2400 {
+				e.At = now.AddDate(0, 0, -6)
+			}
+			if err := tx.AddEvent(ctx, e); err != nil {
+				return err
+			}
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ days, want int }{{0, 0}, {7, 2400}, {7, 0}} {
+		if n, err := forgetEvents(t.Context(), core.DB, c.days, now); n != c.want || err != nil {
+			t.Errorf("kept for %d days: %d forgotten, %v", c.days, n, err)
+		}
+	}
+}
+
 // A client that never ends its message must not hold the end up.
 func TestDrainCutsOffWhatDoesNotEnd(t *testing.T) {
 	c := testConfig(t)

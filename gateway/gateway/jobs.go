@@ -18,15 +18,15 @@ const (
 
 // tidy removes what is past its time, now and then, until ctx ends. Several
 // nodes may do so at once: each removes what is still there.
-func tidy(ctx context.Context, db *store.DB, now func() time.Time, log *slog.Logger) {
+func tidy(ctx context.Context, db *store.DB, eventsDays int, now func() time.Time, log *slog.Logger) {
 	for ok := true; ok; ok = wait(ctx, tidyPause) {
-		if err := tidyOnce(ctx, db, now(), log); err != nil && ctx.Err() == nil {
+		if err := tidyOnce(ctx, db, eventsDays, now(), log); err != nil && ctx.Err() == nil {
 			log.Warn("tidying up", "err", err)
 		}
 	}
 }
 
-func tidyOnce(ctx context.Context, db *store.DB, now time.Time, log *slog.Logger) error {
+func tidyOnce(ctx context.Context, db *store.DB, eventsDays int, now time.Time, log *slog.Logger) error {
 	var keys, answered int
 	err := db.Update(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
 		if keys, err = tx.PruneDeliveryKeys(ctx, now.Add(-keepDeliveryKeys)); err != nil {
@@ -42,8 +42,31 @@ func tidyOnce(ctx context.Context, db *store.DB, now time.Time, log *slog.Logger
 	if err != nil {
 		return err
 	}
-	if keys+answered+blobs > 0 {
-		log.Info("tidied up", "delivery_keys", keys, "answered_posts", answered, "blobs", blobs)
+	events, err := forgetEvents(ctx, db, eventsDays, now)
+	if err != nil {
+		return err
+	}
+	if keys+answered+blobs+events > 0 {
+		log.Info("tidied up", "delivery_keys", keys, "answered_posts", answered, "blobs", blobs, "events", events)
 	}
 	return nil
+}
+
+// forgetEvents prunes the journal of events, a little at a time so that mail
+// comes in between. 0 days keep it for ever.
+func forgetEvents(ctx context.Context, db *store.DB, days int, now time.Time) (int, error) {
+	if days == 0 {
+		return 0, nil
+	}
+	all := 0
+	for {
+		n := 0
+		err := db.Update(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
+			n, err = tx.PruneEvents(ctx, now.AddDate(0, 0, -days))
+			return err
+		})
+		if all += n; err != nil || n == 0 {
+			return all, err
+		}
+	}
 }

@@ -143,6 +143,12 @@ func (d *database) Dialect() store.Dialect {
 			return `SELECT a.ticket FROM search s JOIN activities a ON a.id = s.activity_id
 				WHERE s.words @@ CAST(` + param + `::text AS tsquery)`
 		},
+		EventPosition: `DEFAULT, DEFAULT`,
+		EventsSettled: `pg_snapshot_xmin(pg_current_snapshot())::text::bigint`,
+		// A transaction sees of those that began after its snapshot only itself.
+		EventsForeign: `tx >= pg_snapshot_xmax(pg_current_snapshot())::text::bigint
+			AND tx <> pg_current_xact_id()::text::bigint`,
+
 		In:      func(column, param string) string { return column + ` = ANY(` + param + `)` },
 		Strings: func(s []string) any { return s },
 		Numbers: func(n []int64) any { return n },

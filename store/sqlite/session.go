@@ -38,6 +38,10 @@ func (d *database) Dialect() store.Dialect {
 		Match: func(param string) string {
 			return `SELECT a.ticket FROM search JOIN activities a ON a.n = search.rowid WHERE search MATCH ` + param
 		},
+		// The newest event is never removed, so no id is given twice.
+		EventPosition: `0, COALESCE((SELECT id FROM events ORDER BY tx DESC, id DESC LIMIT 1), 0) + 1`,
+		EventsSettled: `1`,
+		EventsForeign: `tx > 0`,
 		In: func(column, param string) string {
 			return column + ` IN (SELECT value FROM json_each(` + param + `))`
 		},

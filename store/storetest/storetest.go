@@ -58,6 +58,10 @@ func Run(t *testing.T, open Open) {
 		{"DKIMKeys", testDKIMKeys},
 		{"Meta", testMeta},
 		{"OddData", testOddData},
+		{"Events", testEvents},
+		{"EventPositions", testEventPositions},
+		{"EventPruning", testEventPruning},
+		{"EventsOfTwoHandles", testEventsOfTwoHandles},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.run(t, open) })
 	}
