@@ -80,7 +80,7 @@ func TestFakeEndsOverTheWire(t *testing.T) {
 	for i, end := range fakeEnds {
 		body := "Subject: x\r\n\r\nhello" + end + smuggled
 		replies := talk(t, s, "LHLO x\r\nMAIL FROM:<a@example.org>\r\nRCPT TO:<a@desk.example>\r\nDATA\r\n"+body+".\r\nQUIT\r\n")
-		if strings.Count(replies, "Stored as") != 1 || strings.Count(replies, "354") != 1 {
+		if strings.Count(replies, "Stored as") != 1 || strings.Count(replies, "\r\n354 ") != 1 {
 			t.Errorf("%q: %s", end, replies)
 		}
 		mails := backend.kept()
