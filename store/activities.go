@@ -166,12 +166,14 @@ type ThreadID struct {
 	Type       ActivityType
 }
 
-// Thread gives the Message-IDs of a ticket's activities, oldest first. Of more
+// Thread gives the Message-IDs of a ticket's activities, oldest first, but for
+// those of strangers: the customer has nothing to do with them. Of more
 // than limit it gives the first half and the last half of limit; 0 is all.
 func (tx *Tx) Thread(ctx context.Context, ticket int64, limit int) ([]ThreadID, error) {
 	all, err := list(ctx, tx, func(r Rows, t *ThreadID) error {
 		return r.Scan(&t.ActivityID, &t.MessageID, (*string)(&t.Type))
-	}, `SELECT id, message_id, type FROM activities WHERE ticket = $1 AND message_id <> '' ORDER BY seq`, ticket)
+	}, `SELECT id, message_id, type FROM activities WHERE ticket = $1 AND message_id <> ''
+		AND sender <> 'stranger' ORDER BY seq`, ticket)
 	if limit > 0 && len(all) > limit {
 		head := limit / 2
 		all = append(all[:head:head], all[len(all)-(limit-head):]...)

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"slices"
+	"strconv"
 )
 
 // MessageRef says what a Message-ID has to do with a ticket.
@@ -43,9 +44,32 @@ func (tx *Tx) AddMessageRefs(ctx context.Context, refs []MessageRef) error {
 	return nil
 }
 
-// MessageRefs gives what is noted about Message-IDs, oldest activity first,
-// each with the ticket that its activity lies on now.
-func (tx *Tx) MessageRefs(ctx context.Context, ids []string) ([]MessageRef, error) {
+// RefQuery asks what is noted about the Message-IDs that a mail names.
+type RefQuery struct {
+	IDs []string // that it answers
+	Own string   // its own
+	// Who wrote it: of the tickets that named one of IDs only those count to
+	// which this contact, company or address belongs. All readers of a
+	// newsletter name its id.
+	ContactID, CompanyID, Key string
+}
+
+// The bounds of what one mail's ids lead to.
+const (
+	maxCarried   = 200 // activities that carry one of the ids
+	maxNamedOwn  = 5   // activities that named the mail itself
+	maxAncestors = 20  // activities of the sender's tickets that named one of the ids
+	maxReaders   = 500 // of the newest that named one, whosever they are
+)
+
+// MessageRefs gives what is noted about a mail's Message-IDs, oldest activity
+// first, each with the ticket that its activity lies on now. Where very much
+// is, it gives some of it.
+func (tx *Tx) MessageRefs(ctx context.Context, q RefQuery) ([]MessageRef, error) {
+	ids := slices.Clone(q.IDs)
+	if q.Own != "" {
+		ids = append(ids, q.Own)
+	}
 	if len(ids) == 0 {
 		return nil, nil
 	}
@@ -53,13 +77,33 @@ func (tx *Tx) MessageRefs(ctx context.Context, ids []string) ([]MessageRef, erro
 	for i, id := range ids {
 		hashes[i] = refHash(id)
 	}
-	condition, args := tx.inNumbers("r.hash", 1, hashes)
+	among, args := tx.inNumbers("r.hash", 5, hashes)
+	args = append([]any{q.ContactID, q.CompanyID, q.Key, refHash(q.Own)}, args...)
 	refs, err := list(ctx, tx, func(r Rows, m *MessageRef) error {
 		return r.Scan(&m.MessageID, &m.ActivityID, &m.Kind, &m.Ticket)
-	}, `SELECT r.message_id, r.activity_id, r.kind, a.ticket FROM message_refs r
-		JOIN activities a ON a.id = r.activity_id
-		WHERE `+condition+` ORDER BY r.activity_id, r.kind`, args...)
+	}, refsSQL(among), args...)
 	// Two ids may share a hash.
 	refs = slices.DeleteFunc(refs, func(m MessageRef) bool { return !slices.Contains(ids, m.MessageID) })
 	return refs, err
+}
+
+// refsSQL asks for what carries an id, what named the mail itself, and what of
+// the sender's named an id. $1 to $3 are contact, company and address, $4 the
+// hash of the mail's own id.
+func refsSQL(among string) string {
+	const columns = `r.message_id AS message_id, r.activity_id AS activity_id, r.kind AS kind, a.ticket AS ticket`
+	limited := func(n int) string { return ` ORDER BY 2, 3 LIMIT ` + strconv.Itoa(n) }
+	return `SELECT message_id, activity_id, kind, ticket FROM (SELECT ` + columns + `
+			FROM message_refs r JOIN activities a ON a.id = r.activity_id
+			WHERE ` + among + ` AND r.kind <> 'named'` + limited(maxCarried) + `) carried
+		UNION SELECT message_id, activity_id, kind, ticket FROM (SELECT ` + columns + `
+			FROM message_refs r JOIN activities a ON a.id = r.activity_id
+			WHERE r.hash = $4 AND r.kind = 'named'` + limited(maxNamedOwn) + `) own
+		UNION SELECT message_id, activity_id, kind, ticket FROM (SELECT ` + columns + `
+			FROM (SELECT r.message_id, r.activity_id, r.kind FROM message_refs r WHERE ` + among + ` AND r.kind = 'named'
+				ORDER BY r.activity_id DESC LIMIT ` + strconv.Itoa(maxReaders) + `) r
+			JOIN activities a ON a.id = r.activity_id JOIN tickets t ON t.number = a.ticket
+			WHERE t.contact_id <> '' AND t.contact_id = $1 OR t.company_id <> '' AND t.company_id = $2
+				OR EXISTS (SELECT 1 FROM participants p WHERE p.ticket = a.ticket AND p.key = $3 AND p.trusted)` + limited(maxAncestors) + `) ancestors
+		ORDER BY 2, 3`
 }

@@ -91,6 +91,11 @@ func (tx *Tx) TicketsByNumber(ctx context.Context, numbers []int64) ([]Ticket, e
 		WHERE `+tx.db.dialect.In("number", "$1")+` ORDER BY number`, tx.db.dialect.Numbers(numbers))
 }
 
+// Suggest has a held mail's ticket wait for another.
+func (tx *Tx) Suggest(ctx context.Context, number, suggested int64) error {
+	return tx.touched(ctx, "ticket", `UPDATE tickets SET suggested_ticket = $2 WHERE number = $1`, number, suggested)
+}
+
 // AddLink ties two tickets: from sees kind, to sees backKind. A link that is
 // there already is no error.
 func (tx *Tx) AddLink(ctx context.Context, from, to int64, kind, backKind string) error {

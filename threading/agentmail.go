@@ -75,10 +75,13 @@ func (f *filing) fromAgent(ctx context.Context, d Decision, t *store.Ticket, a *
 // an answer of ours, as told by the token of the notification, and gives the
 // activity that it answers; "" is the customer's newest.
 func (f *filing) answersCustomer(ctx context.Context, d Decision, t store.Ticket, self string) (answers string, ok bool, err error) {
-	if f.Message.Automatic.Is || d.Names == "" || !d.By.token() || f.filedBefore(self) {
+	if f.Message.Automatic.Is || d.Told == "" || !d.By.token() || f.filedBefore(self) || !f.trusts("message-id") {
 		return "", false, nil
 	}
-	named, err := f.tx.Activity(ctx, d.Names)
+	if reached, err := f.reachesCustomers(ctx, t.Number); err != nil || reached {
+		return "", false, err // they have it from the agent himself
+	}
+	named, err := f.tx.Activity(ctx, d.Told)
 	switch {
 	case store.IsNotFound(err):
 		return "", false, nil
@@ -88,6 +91,16 @@ func (f *filing) answersCustomer(ctx context.Context, d Decision, t store.Ticket
 		return named.ID, true, nil
 	}
 	return "", true, nil
+}
+
+// reachesCustomers tells whether the mail went to somebody of the ticket's
+// conversation as well.
+func (f *filing) reachesCustomers(ctx context.Context, ticket int64) (bool, error) {
+	people, err := f.tx.Participants(ctx, ticket)
+	return slices.ContainsFunc(people, func(p store.Participant) bool {
+		is := func(a message.Address) bool { return a.Key() == p.Key }
+		return slices.ContainsFunc(f.Message.To, is) || slices.ContainsFunc(f.Message.Cc, is)
+	}), err
 }
 
 // filedBefore tells whether another mail with the same Message-ID is here
@@ -162,9 +175,8 @@ func (f *filing) sendOn(ctx context.Context, agent *store.Agent, answers string,
 // agentsWords gives what an agent newly wrote, with the account's address in
 // the place of his own, and the files but for the signature of the mail itself.
 func (f *filing) agentsWords(words string, account *store.MailAccount) content {
-	private := regexp.MustCompile(`(?i)` + regexp.QuoteMeta(f.author.String()))
 	c := content{
-		text:  strings.TrimSpace(private.ReplaceAllLiteralString(words, account.Address)),
+		text:  strings.TrimSpace(withAddress(words, f.author.String(), account.Address)),
 		blobs: append(slices.Clone(f.parts), f.raw),
 	}
 	for i, part := range f.Message.Attachments {
@@ -177,6 +189,16 @@ func (f *filing) agentsWords(words string, account *store.MailAccount) content {
 		})
 	}
 	return c
+}
+
+// withAddress puts one address in the place of another, wherever that stands by
+// itself and is no part of a longer one.
+func withAddress(text, private, public string) string {
+	at := regexp.MustCompile(`(?i)(^|[^\pL\pN.!#$%&'*+/=?^_{|}~-])` + regexp.QuoteMeta(private) + `($|[^\pL\pN.@-]|[.-]+($|[^\pL\pN.@-]))`)
+	for range 2 { // two that share the character between them
+		text = at.ReplaceAllString(text, "${1}"+strings.ReplaceAll(public, "$", "$$")+"${2}")
+	}
+	return text
 }
 
 // forCustomer reads the directive by which an agent files the mail of a
@@ -213,7 +235,8 @@ func (f *filing) customer(value string) (message.Address, bool) {
 	return c, !f.ours(c) && f.desk.AgentByKey(c.Key()) == nil
 }
 
-var directiveInHTML = regexp.MustCompile(`(?i)#from:?\s*(?:&lt;|&#60;)?\s*(?:<a\b[^>]*>)?[^<>\s]+@[^<>\s]+(?:</a>)?\s*(?:&gt;|&#62;)?`)
+// directiveInHTML is the directive with the rest of its line.
+var directiveInHTML = regexp.MustCompile(`(?is)#from\b.*?(?:<br|</?(?:p|div|td|tr|li|blockquote|h[1-6]|pre|table)\b|\n|$)`)
 
 // withoutDirective takes the directive out of the HTML, once.
 func withoutDirective(rich string) string {
@@ -221,5 +244,10 @@ func withoutDirective(rich string) string {
 	if at == nil {
 		return rich
 	}
-	return rich[:at[0]] + rich[at[1]:]
+	line := rich[at[0]:at[1]]
+	end := strings.LastIndexByte(line, '<') // of the tag that ends the line
+	if end < 0 {
+		end = len(line)
+	}
+	return rich[:at[0]] + line[end:] + rich[at[1]:]
 }

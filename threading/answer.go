@@ -490,7 +490,7 @@ func (w *work) subject(t store.Ticket, a store.Activity, answered *store.Activit
 }
 
 func isReply(subject string) bool {
-	head, _, ok := strings.Cut(subject, ":")
+	head, _, ok := cutColon(subject)
 	return ok && isReplyPrefix(head)
 }
 

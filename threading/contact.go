@@ -92,6 +92,14 @@ func (s *Service) companyOf(ctx context.Context, tx *store.Tx, a message.Address
 	return "", nil
 }
 
+// sameOrganisation tells whether two domains belong to one organisation.
+func sameOrganisation(a, b string) bool {
+	a, b = message.DomainKey(a), message.DomainKey(b)
+	of, err := publicsuffix.EffectiveTLDPlusOne(a)
+	other, otherErr := publicsuffix.EffectiveTLDPlusOne(b)
+	return a == b || err == nil && otherErr == nil && of == other
+}
+
 // ofCompany gives the organisational domain of one that may tell of a company.
 func ofCompany(domain string) (organisation string, ok bool) {
 	organisation, err := publicsuffix.EffectiveTLDPlusOne(domain)

@@ -11,11 +11,23 @@ import (
 
 // senderFacts tells what is known of who wrote the mail.
 func (f *filing) senderFacts() SenderFacts {
-	s := SenderFacts{Verdict: f.Auth.Verdict, NoPolicy: f.PolicyKnownNone, Sole: f.sole}
+	s := SenderFacts{Verdict: f.Auth.Verdict, NoPolicy: f.PolicyKnownNone, Sole: f.sole && !f.mailed}
 	if a := f.desk.AgentByKey(f.author.Key()); a != nil {
-		s.Agent, s.Active = true, a.Active
+		s.Agent, s.Active, s.Addressee = true, a.Active, f.addressee()
 	}
 	return s
+}
+
+// addressee tells whom the mail was written to.
+func (f *filing) addressee() Addressee {
+	to, cc := f.trusts("to"), f.trusts("cc")
+	switch {
+	case to && slices.ContainsFunc(f.Message.To, f.ours), cc && slices.ContainsFunc(f.Message.Cc, f.ours):
+		return AddresseeUs
+	case to:
+		return AddresseeOthers
+	}
+	return AddresseeUnknown
 }
 
 // agent gives the active agent who wrote the mail, only where that is verified.
@@ -44,7 +56,8 @@ func (f *filing) trusts(field string) bool { return f.Trusts == nil || f.Trusts(
 // facts gathers all that Decide needs.
 func (f *filing) facts(ctx context.Context, who person) (Facts, error) {
 	g := &gatherer{
-		filing: f, who: who, tickets: map[int64]*TicketFacts{}, subjects: map[int64]string{}, activities: map[string]*store.Activity{},
+		filing: f, who: who, tickets: map[int64]*TicketFacts{}, subjects: map[int64]string{},
+		activities: map[string]*store.Activity{}, doubts: map[int64]string{},
 	}
 	for _, step := range []func(context.Context) error{g.envelopeTokens, g.referenceTokens, g.tags, g.references, g.textTags, g.followMoves, g.compareSubjects} {
 		if err := step(ctx); err != nil {
@@ -61,6 +74,7 @@ type gatherer struct {
 	tickets    map[int64]*TicketFacts
 	subjects   map[int64]string           // of tickets
 	activities map[string]*store.Activity // nil: there is none
+	doubts     map[int64]string           // about tickets that somebody claimed an id for
 	found      []foundSignal
 }
 
@@ -236,15 +250,12 @@ func (g *gatherer) tags(ctx context.Context) error {
 
 // references looks for activities that carry, or named, one of the ids.
 func (g *gatherer) references(ctx context.Context) error {
-	ids := g.threadIDs()
-	own := g.Message.MessageID
-	if own != "" {
-		ids = append(ids, own)
+	ids, own := g.threadIDs(), g.Message.MessageID
+	query := store.RefQuery{IDs: ids, Own: own, ContactID: g.who.contact.ID, CompanyID: g.who.company}
+	if g.sole {
+		query.Key = g.author.Key()
 	}
-	if len(ids) == 0 {
-		return nil
-	}
-	refs, err := g.tx.MessageRefs(ctx, ids)
+	refs, err := g.tx.MessageRefs(ctx, query)
 	if err != nil {
 		return err
 	}
@@ -253,51 +264,84 @@ func (g *gatherer) references(ctx context.Context) error {
 	})
 	g.refs = refs
 	for _, ref := range refs {
-		s := SignalFacts{Value: ref.MessageID}
-		// what was named counts for the mail that has that id, and for those
-		// that name it too; everything else for the mails that answer it
-		named, itself := ref.Kind == store.RefNamed, ref.MessageID == own
-		switch {
-		case ref.Kind == store.RefMoved || itself && !named:
-			continue
-		case itself:
-			s.Kind, s.Unsigned = SignalNamed, !g.trusts("message-id")
-		case named:
-			s.Kind, s.Unsigned = SignalAncestor, !g.trustsID(ref.MessageID)
-		default:
-			s.Kind, s.Unsigned, s.Activity = SignalReference, !g.trustsID(ref.MessageID), ref.ActivityID
-		}
-		if named {
-			var err error
-			if s.Void, err = g.noCompany(ctx, ref.Ticket); err != nil {
-				return err
-			}
-		}
-		if err := g.add(ctx, s, ref.Ticket); err != nil {
+		if err := g.reference(ctx, ref, ref.MessageID == own); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// noCompany says why an id that another mail named does not tie this one to
-// that mail's ticket. Whoever opened the ticket could have named any id, and
-// put the sender into its Cc; so where nothing but such a Cc makes the sender
-// belong to it, this mail must address somebody of that conversation.
-func (g *gatherer) noCompany(ctx context.Context, number int64) (string, error) {
-	t, err := g.ticket(ctx, number)
-	if err != nil || t == nil || t.Contact || t.Company || !t.Trusted {
-		return "", err
+// reference adds the signal of one id. What was named counts for the mail that
+// has that id, and for those that name it too; everything else for the mails
+// that answer it.
+func (g *gatherer) reference(ctx context.Context, ref store.MessageRef, itself bool) error {
+	s := SignalFacts{Value: ref.MessageID}
+	named := ref.Kind == store.RefNamed
+	switch {
+	case ref.Kind == store.RefMoved || itself && !named:
+		return nil
+	case itself:
+		s.Kind, s.Unsigned = SignalNamed, !g.trusts("message-id")
+	case named:
+		s.Kind, s.Unsigned = SignalAncestor, !g.trustsID(ref.MessageID)
+	default:
+		s.Kind, s.Unsigned, s.Activity = SignalReference, !g.trustsID(ref.MessageID), ref.ActivityID
 	}
-	for _, list := range [][]message.Address{g.Message.To, g.Message.Cc} {
-		for _, a := range list {
-			_, found, err := g.tx.IsParticipant(ctx, t.Number, a.Key())
-			if err != nil || found {
-				return "", err
-			}
+	claimed, err := g.claimed(ctx, ref)
+	if err != nil {
+		return err
+	}
+	if claimed {
+		if s.Void, err = g.uninvited(ctx, ref.Ticket); err != nil {
+			return err
 		}
 	}
-	return "it addresses nobody of that conversation", nil
+	return g.add(ctx, s, ref.Ticket)
+}
+
+// claimed tells whether an id stands with an activity by somebody's mere word:
+// it was named there, or is one of the sender's own domain that came with a mail
+// of another's.
+func (g *gatherer) claimed(ctx context.Context, ref store.MessageRef) (bool, error) {
+	if ref.Kind != store.RefTheirs {
+		return ref.Kind == store.RefNamed, nil
+	}
+	_, domain, _ := strings.Cut(ref.MessageID, "@")
+	if !sameOrganisation(domain, g.author.Domain) {
+		return false, nil
+	}
+	a, err := g.activityByID(ctx, ref.ActivityID)
+	if err != nil || a == nil {
+		return false, err
+	}
+	by, err := message.ParseAddress(a.Author.Address)
+	return err != nil || !sameOrganisation(by.Domain, g.author.Domain), nil
+}
+
+// uninvited says why an id that somebody claimed does not tie this mail to his
+// ticket. He could have claimed any id, and put the sender into his Cc; so
+// unless the sender is the ticket's contact, this mail must address somebody
+// who is switched on in that conversation.
+func (g *gatherer) uninvited(ctx context.Context, number int64) (string, error) {
+	t, err := g.ticket(ctx, number)
+	if err != nil || t == nil || t.Contact || !t.Trusted && !t.Company {
+		return "", err
+	}
+	if reason, known := g.doubts[t.Number]; known {
+		return reason, nil
+	}
+	people, err := g.tx.Participants(ctx, t.Number)
+	if err != nil {
+		return "", err
+	}
+	reason := "it addresses nobody of that conversation"
+	for _, a := range slices.Concat(g.Message.To, g.Message.Cc) {
+		if slices.ContainsFunc(people, func(p store.Participant) bool { return p.Active && p.Key == a.Key() }) {
+			reason = ""
+		}
+	}
+	g.doubts[t.Number] = reason
+	return reason, nil
 }
 
 func (g *gatherer) textTags(ctx context.Context) error {

@@ -30,6 +30,9 @@ func (s *Service) Confirm(ctx context.Context, agent *store.Agent, number int64,
 	}
 	var confirmed store.Ticket
 	err := s.do(ctx, func(ctx context.Context, w *work) error {
+		if err := w.tx.LockContacts(ctx); err != nil { // before any ticket's: merges of contacts take them in this order
+			return err
+		}
 		held, suggested, err := w.waiting(ctx, agent, number)
 		if err != nil {
 			return err
@@ -167,6 +170,12 @@ func (w *work) waiting(ctx context.Context, agent *store.Agent, number int64) (h
 		}
 		return t, suggested, err
 	}
+	if t, err = w.s.followed(ctx, w.tx, t.Number); err != nil { // what waited for it waits for where it went
+		return held, suggested, err
+	}
+	if t, err = w.visible(ctx, agent, t.Number); err != nil {
+		return held, suggested, err
+	}
 	list, err := w.held(ctx, t.Number)
 	if err != nil {
 		return held, suggested, err
@@ -258,7 +267,11 @@ func (f *filing) release(ctx context.Context, id string) error {
 	if err := f.tx.DeleteQuarantined(ctx, id); err != nil {
 		return err
 	}
-	if err := f.thread(ctx, nil); err != nil {
+	earlier, err := f.tx.DeliveryKeys(ctx, "", f.hashes)
+	if err != nil {
+		return err
+	}
+	if err := f.thread(ctx, earlier); err != nil {
 		return fmt.Errorf("file the released mail: %w", err)
 	}
 	return nil

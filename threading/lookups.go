@@ -26,7 +26,15 @@ func (s *Service) LookUpContacts(ctx context.Context) error {
 		return err
 	}
 	for _, l := range due {
-		if err := s.lookUpContact(ctx, l); err != nil {
+		err := s.lookUpContact(ctx, l)
+		if err == nil {
+			continue
+		}
+		if ctx.Err() != nil || store.CodeOf(err) == store.CodeUnavailable {
+			return err
+		}
+		s.log.Error("a contact that the CRM told of can't be written", "contact", l.ContactID, "err", err)
+		if err := s.do(ctx, func(ctx context.Context, w *work) error { return w.lookUpAgain(ctx, l) }); err != nil {
 			return err
 		}
 	}

@@ -30,7 +30,8 @@ func (f *filing) trustedMailer(customer string) bool {
 
 // byMailer takes the mail of a trusted form for that of the customer in its
 // Reply-To. What the mailer says of itself, that it is a machine, is not said
-// of him.
+// of him. Whoever filled the form in could have typed anybody's address: it
+// opens tickets, and gives no right to those that are there.
 func (f *filing) byMailer() {
 	list := f.Message.ReplyTo
 	if !f.trustedMailer(store.CustomerReplyTo) || len(list) != 1 || !list[0].Valid() || !f.trusts("reply-to") {

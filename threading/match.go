@@ -70,10 +70,22 @@ type Facts struct {
 type SenderFacts struct {
 	Verdict  store.Verdict
 	NoPolicy bool // beside the verdict error: the From domain is known to publish no policy
-	Sole     bool // From is one single mailbox; anything else is nobody
+	Sole     bool // From is one single mailbox, and proven by no form; anything else belongs to no ticket
 	Agent    bool // its address is an agent's
 	Active   bool // the agent is not switched off
+	// Addressee tells of an agent's mail whom he wrote it to.
+	Addressee Addressee
 }
+
+// Addressee is whom a mail was written to, as far as a signature vouches for it.
+type Addressee int
+
+// The addressees.
+const (
+	AddresseeUnknown Addressee = iota // neither To nor Cc can be trusted
+	AddresseeUs                       // one of them names an address of ours
+	AddresseeOthers                   // they name others alone: a private mail, handed to us by somebody
+)
 
 // weak tells that the verdict takes the rights away which an address gives.
 func (s SenderFacts) weak() bool {
@@ -152,8 +164,8 @@ type Decision struct {
 	Inert     bool   // the mail changes no status
 	By        SignalKind
 	Score     int
-	Names     string         // the activity that the deciding token names, or ""
-	Joins     []int64        // of append: tickets that turn out to hold mail of the same thread
+	Told      string         // the activity that the deciding token names, or ""
+	Joins     []int64        // of append: tickets of the sender that turn out to hold mail of the same thread
 	Signals   []store.Signal // all of them, with what became of each
 }
 
@@ -181,7 +193,7 @@ func Decide(f Facts) Decision {
 		case verdict.sender == "":
 		case d.By == "":
 			d.take(f, signal, verdict.sender)
-		case verdict.sender == store.SenderParticipant && signal.Kind.thread():
+		case verdict.sender == store.SenderParticipant && signal.Kind.thread() && signal.Ticket.Contact:
 			d.join(signal.Ticket.Number)
 		}
 		if verdict.blocked && blocked < 0 {
@@ -208,7 +220,7 @@ func (f Facts) judge(signal SignalFacts) judgement {
 		return judgement{why: signal.Void}
 	case t == nil:
 		return judgement{why: "there is no such ticket"}
-	case s.acting() && t.Visible && f.signed(signal):
+	case s.acting() && t.Visible && f.signed(signal) && signal.Kind != SignalNamed && signal.Kind != SignalAncestor:
 		return judgement{sender: store.SenderAgent, why: "an agent who sees the ticket"}
 	case t.Internal:
 		return judgement{why: "an internal ticket takes no mail from outside"}
@@ -229,17 +241,25 @@ func (f Facts) judge(signal SignalFacts) judgement {
 	}
 }
 
-// signed tells whether an agent's signature covers what names the ticket: the
-// field of the signal, or a tag in the subject. A token alone could have been
-// put before a mail that he once wrote to somebody else.
+// signed tells whether an agent's signature covers that he wrote to us about
+// this ticket: the field of the signal and an address of ours, or a tag in the
+// subject. Else somebody could have put a token before a mail that he once
+// wrote to others, or handed in what he answered in private.
 func (f Facts) signed(signal SignalFacts) bool {
-	return !signal.Unsigned || slices.ContainsFunc(f.Signals, func(other SignalFacts) bool {
-		return other.Kind == SignalTag && !other.Unsigned && other.names(signal.Ticket.Number)
+	tagged := slices.ContainsFunc(f.Signals, func(other SignalFacts) bool {
+		return other.Kind == SignalTag && !other.Unsigned && other.leadsTo(signal.Ticket.Number)
 	})
+	switch f.Sender.Addressee {
+	case AddresseeUs:
+		return tagged || !signal.Unsigned
+	case AddresseeOthers:
+		return false
+	}
+	return tagged
 }
 
-// names tells whether a signal leads to a ticket.
-func (s SignalFacts) names(number int64) bool {
+// leadsTo tells whether a signal names a ticket.
+func (s SignalFacts) leadsTo(number int64) bool {
 	return s.Void == "" && s.Ticket != nil && s.Ticket.Number == number
 }
 
@@ -248,10 +268,10 @@ func (s SignalFacts) names(number int64) bool {
 // that the matter is another one.
 func (d *Decision) take(f Facts, signal SignalFacts, sender string) {
 	t := signal.Ticket
-	d.By, d.Score, d.Names, d.Sender = signal.Kind, weights[signal.Kind], signal.Activity, sender
+	d.By, d.Score, d.Told, d.Sender = signal.Kind, weights[signal.Kind], signal.Activity, sender
 	d.Inert = d.Inert || f.Sender.Agent && sender == store.SenderStranger
 	switch {
-	case t.Closed && !f.Automatic && tooLate(t, f.Now):
+	case t.Closed && !f.Automatic && sender != store.SenderAgent && tooLate(t, f.Now):
 		d.Outcome, d.Follows, d.Sender = OutcomeNew, t.Number, newSender(f.Sender)
 	case f.otherMatter(signal) && sender != store.SenderAgent:
 		d.Outcome, d.Suggested = OutcomeHold, t.Number
@@ -267,7 +287,7 @@ func (f Facts) otherMatter(signal SignalFacts) bool {
 	t := signal.Ticket
 	return t.NewSubject == store.NewSubjectSuggest && signal.OtherSubject && !f.Automatic &&
 		!slices.ContainsFunc(f.Signals, func(other SignalFacts) bool {
-			return (other.Kind == SignalTag || other.Kind == SignalBareReference) && other.names(t.Number)
+			return (other.Kind == SignalTag || other.Kind == SignalBareReference) && other.leadsTo(t.Number)
 		})
 }
 

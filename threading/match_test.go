@@ -53,16 +53,28 @@ func TestDecide(t *testing.T) {
 	}
 }
 
-// parseFacts reads "TIER VERDICT [machine] | SIGNAL NUMBER WORD... | ...".
+// parseFacts reads "TIER VERDICT [WORD] | SIGNAL NUMBER WORD... | ...".
 func parseFacts(t *testing.T, line int, s string) Facts {
 	t.Helper()
 	f := Facts{Now: matchTime}
 	parts := strings.Split(s, "|")
 	words := strings.Fields(parts[0])
-	if len(words) < 2 || len(words) > 3 || len(words) == 3 && words[2] != "machine" {
+	if len(words) < 2 || len(words) > 3 {
 		t.Fatalf("line %d: sender %q", line, parts[0])
 	}
-	f.Automatic = len(words) == 3
+	f.Sender.Addressee = AddresseeUs
+	if len(words) == 3 {
+		switch words[2] {
+		case "machine":
+			f.Automatic = true
+		case "private":
+			f.Sender.Addressee = AddresseeOthers
+		case "unaddressed":
+			f.Sender.Addressee = AddresseeUnknown
+		default:
+			t.Fatalf("line %d: sender word %q", line, words[2])
+		}
+	}
 	ticket := parseTier(t, line, words[0], &f.Sender)
 	f.Sender.Verdict = store.Verdict(words[1])
 	if words[1] == "error-none" {
@@ -178,6 +190,7 @@ func drawFacts(t *rapid.T) Facts {
 	f.Sender = SenderFacts{
 		Verdict:  rapid.SampledFrom([]store.Verdict{store.Verified, store.Unverified, store.Failed, store.AuthError}).Draw(t, "verdict"),
 		NoPolicy: flip("no policy"), Sole: flip("sole"), Agent: flip("agent"), Active: flip("active"),
+		Addressee: rapid.SampledFrom([]Addressee{AddresseeUs, AddresseeOthers, AddresseeUnknown}).Draw(t, "addressee"),
 	}
 	tickets := map[int64]*TicketFacts{}
 	for _, kind := range kinds {
@@ -216,7 +229,8 @@ func TestNothingElseAppends(t *testing.T) {
 				if k == nil || k.Number != number || s.Void != "" {
 					return false
 				}
-				agent := f.Sender.Agent && f.Sender.Active && f.Sender.Sole && f.Sender.Verdict == store.Verified && k.Visible
+				agent := f.Sender.Agent && f.Sender.Active && f.Sender.Sole && f.Sender.Verdict == store.Verified && k.Visible &&
+					f.Sender.Addressee != AddresseeOthers
 				proven := f.Sender.Verdict == store.Verified || f.Sender.Verdict == store.Unverified || f.Sender.Verdict == store.AuthError && f.Sender.NoPolicy
 				participant := f.Sender.Sole && proven && (k.Contact || k.Company || k.Trusted)
 				token := s.Kind == SignalEnvelopeToken || s.Kind == SignalToken

@@ -100,7 +100,12 @@ func (m *move) aim(ctx context.Context, number int64) error {
 	if m.to, err = m.s.followed(ctx, m.tx, number); err != nil {
 		return err
 	}
-	if m.to.Number == m.from.Number {
+	switch {
+	case !m.desk.Sees(m.agent.ID, m.to.ChannelID):
+		return store.Invalid("to", "there is no such ticket")
+	case m.to.Number == m.from.Number && number != m.from.Number:
+		return store.Invalid("to", "%s went into %s, where it lies already", m.s.Reference(number), m.s.Reference(m.from.Number))
+	case m.to.Number == m.from.Number:
 		return store.Invalid("to", "it lies there already")
 	}
 	return nil

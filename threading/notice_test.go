@@ -55,7 +55,7 @@ func TestALaterLookUpIsTold(t *testing.T) {
 	d.recheckAs(in, store.Verified)
 	want := store.Event{
 		Kind: store.EventActivityChanged, Ticket: late.Ticket, ActivityID: late.ActivityID, At: d.now, ChannelID: d.channel.ID,
-		Data: store.EventData{Fields: []string{"auth", "changes"}, Verdict: store.Verified},
+		Data: store.EventData{Fields: []string{"auth", "sender", "show_in_external_access", "changes"}, Verdict: store.Verified},
 	}
 	if got := d.lastEvent(); !reflect.DeepEqual(got, want) {
 		t.Errorf("told is %+v", got)

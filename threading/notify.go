@@ -195,7 +195,7 @@ func invitation(t store.Ticket, a store.Activity) string {
 // goesOut tells whether an agent's reply to the notification of an activity
 // goes to the customer: to the customer's own word, and to an answer.
 func goesOut(t store.Ticket, a store.Activity) bool {
-	return t.Kind != store.KindInternal &&
+	return t.Kind != store.KindInternal && t.SuggestedTicket == 0 &&
 		(a.Type == store.TypeOutgoing || a.Type == store.TypeIncoming && a.Sender == store.SenderParticipant)
 }
 

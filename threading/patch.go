@@ -331,6 +331,9 @@ func (w *work) merge(ctx context.Context, agent *store.Agent, t, to store.Ticket
 	if root.Number == t.Number {
 		return t, store.Invalid("into", "a ticket can't go into itself")
 	}
+	if agent != nil && !w.desk.Sees(agent.ID, root.ChannelID) {
+		return t, store.Invalid("into", "there is no such ticket")
+	}
 	if (t.Kind == store.KindInternal) != (root.Kind == store.KindInternal) && t.ContactID+root.ContactID != "" {
 		return t, store.Errorf(store.CodeConflict, "an internal ticket can't be merged with one that has a contact")
 	}
@@ -339,9 +342,9 @@ func (w *work) merge(ctx context.Context, agent *store.Agent, t, to store.Ticket
 		if err := w.shareParticipants(ctx, t.Number, root.Number); err != nil {
 			return t, err
 		}
-		if err := w.moveAll(ctx, t, &root); err != nil {
-			return t, err
-		}
+	}
+	if err := w.moveAll(ctx, t, &root); err != nil {
+		return t, err
 	}
 	return t, w.goesInto(ctx, agent, &t, &root, changes)
 }
@@ -350,10 +353,16 @@ func (w *work) merge(ctx context.Context, agent *store.Agent, t, to store.Ticket
 func (w *work) goesInto(ctx context.Context, agent *store.Agent, t, root *store.Ticket, changes []store.Change) error {
 	t.MergedInto, t.SuggestedTicket = root.Number, 0
 	t.Version++
+	if root.SuggestedTicket == t.Number {
+		root.SuggestedTicket = 0
+	}
 	if t.ClosedAt.IsZero() {
 		t.ClosedAt = w.now
 	}
 	if err := w.tx.AddLink(ctx, t.Number, root.Number, store.LinkMergedInto, store.LinkMerged); err != nil {
+		return err
+	}
+	if err := w.waitFor(ctx, t.Number, root.Number); err != nil {
 		return err
 	}
 	note := fmt.Sprintf("%s went into %s", w.s.Reference(t.Number), w.s.Reference(root.Number))
@@ -364,6 +373,26 @@ func (w *work) goesInto(ctx context.Context, agent *store.Agent, t, root *store.
 			a.Changes = append(a.Changes, changes...)
 		}
 		if err := w.history(ctx, side, &a); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// waitFor has the mail that waits for a ticket wait for the one that it went into.
+func (w *work) waitFor(ctx context.Context, from, to int64) error {
+	list, err := w.held(ctx, from)
+	if err != nil {
+		return err
+	}
+	for _, held := range list {
+		if held.Number == to { // what was suggested went into what waits for it: nothing waits
+			continue
+		}
+		if err := w.tx.Suggest(ctx, held.Number, to); err != nil {
+			return err
+		}
+		if err := w.tx.AddLink(ctx, held.Number, to, store.LinkSuggested, store.LinkWaiting); err != nil {
 			return err
 		}
 	}

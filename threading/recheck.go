@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"ticketgate/store"
+	"ticketgate/threading/message"
 )
 
 // Rechecked is told of a mail whose verdict was error what a later look-up
@@ -54,52 +55,45 @@ func (f *filing) recheckActivity(ctx context.Context, a store.Activity) error {
 	if a, err = f.tx.Activity(ctx, a.ID); err != nil { // anew, under the ticket's lock
 		return err
 	}
-	if done, err := f.recheckAgent(ctx, t, a); done || err != nil {
+	before, auth := a, f.Auth
+	withheld := a.Withheld && !meanwhile(t, a)
+	a.Auth, a.Withheld, a.Trace = &auth, false, f.Trace
+	if done, err := f.recheckSender(ctx, &t, &a); done || err != nil {
+		return err
+	}
+	strong := !f.senderFacts().weak()
+	a.External = strong && a.Sender == store.SenderParticipant && t.Kind != store.KindInternal && t.SuggestedTicket == 0
+	stranger := f.inName() != nil && a.Sender == store.SenderStranger // an agent who does not see the ticket
+	if channel := f.desk.Channel(t.ChannelID); channel != nil && withheld && strong && !stranger {
+		a.Changes = append(a.Changes, receive(f.desk, channel, &t, f.now)...)
+	}
+	if err := f.tx.UpdateTicket(ctx, t); err != nil {
+		return err
+	}
+	if err := f.tx.UpdateActivity(ctx, a); err != nil {
 		return err
 	}
 	if err := f.tellAuthor(ctx, a); err != nil {
 		return err
 	}
-	strong := !f.senderFacts().weak()
-	// what an agent did meanwhile stands
-	withheld := a.Withheld && !t.LastOutgoingAt.After(a.CreatedAt) && !t.ClosedAt.After(a.CreatedAt)
-	auth, before := f.Auth, a
-	a.Auth, a.Withheld, a.Trace = &auth, false, f.Trace
-	a.External = strong && a.Sender == store.SenderParticipant && t.Kind != store.KindInternal
-	if withheld && strong {
-		if channel := f.desk.Channel(t.ChannelID); channel != nil {
-			a.Changes = append(a.Changes, receive(f.desk, channel, &t, f.now)...)
-		}
-		if err := f.tx.UpdateTicket(ctx, t); err != nil {
-			return err
-		}
-	}
-	if err := f.tx.UpdateActivity(ctx, a); err != nil {
-		return err
-	}
-	return f.tx.AddEvent(ctx, store.Event{
-		Kind: store.EventActivityChanged, Ticket: a.Ticket, ActivityID: a.ID, At: f.now,
-		Data: store.EventData{Fields: changedFields(before, a), Verdict: auth.Verdict},
-	})
+	return f.tellRecheck(ctx, before, a)
 }
 
-// changedFields names what a later look-up changed about an activity, beside
-// its verdict.
-func changedFields(before, after store.Activity) []string {
-	fields := []string{"auth"}
-	if before.External != after.External {
-		fields = append(fields, "show_in_external_access")
-	}
-	if len(before.Changes) != len(after.Changes) {
-		fields = append(fields, "changes")
-	}
-	return fields
+// meanwhile tells whether an agent answered or closed the ticket since: what he
+// did stands.
+func meanwhile(t store.Ticket, a store.Activity) bool {
+	return t.LastOutgoingAt.After(a.CreatedAt) || t.ClosedAt.After(a.CreatedAt)
 }
 
-// recheckAgent does what an agent's mail asks for, once it is known to be his.
-// Until then it lay in the ticket as a stranger's.
-func (f *filing) recheckAgent(ctx context.Context, t store.Ticket, a store.Activity) (bool, error) {
-	if f.agent() == nil || a.Type != store.TypeIncoming || a.Sender != store.SenderStranger {
+// recheckSender gives the author the place in the ticket that he has, now that
+// it is known who he is. It is done where an agent's mail was filed as such.
+func (f *filing) recheckSender(ctx context.Context, t *store.Ticket, a *store.Activity) (done bool, err error) {
+	switch {
+	case a.Type != store.TypeIncoming || f.senderFacts().weak():
+		return false, nil
+	case f.behalf != nil || f.mailed:
+		return false, f.refile(ctx, t, a)
+	case a.Sender != store.SenderStranger:
 		return false, nil
 	}
 	who, err := f.who(ctx)
@@ -107,18 +101,114 @@ func (f *filing) recheckAgent(ctx context.Context, t store.Ticket, a store.Activ
 		return false, err
 	}
 	d, err := f.decide(ctx, who)
-	if err != nil || d.Sender != store.SenderAgent || d.Outcome != OutcomeAppend || d.Ticket != t.Number {
+	if err != nil || d.Outcome != OutcomeAppend || d.Ticket != t.Number {
 		return false, err
 	}
-	auth := f.Auth
-	a.Auth, a.Withheld, a.Trace = &auth, false, f.Trace
-	if err := f.fromAgent(ctx, d, &t, &a, true); err != nil {
-		return false, err
+	switch d.Sender {
+	case store.SenderAgent:
+		return true, f.recheckAgent(ctx, d, t, a)
+	case store.SenderParticipant:
+		a.Sender = store.SenderParticipant
+		if err := f.keepParticipants(ctx, *t, *a); err != nil {
+			return false, err
+		}
+		return false, f.keepRefs(ctx, *t, *a)
 	}
-	return true, f.tx.AddEvent(ctx, store.Event{
+	return false, nil
+}
+
+// recheckAgent does what an agent's mail asks for. Until now it lay in the
+// ticket as a stranger's; where somebody answered meanwhile it is not sent.
+func (f *filing) recheckAgent(ctx context.Context, d Decision, t *store.Ticket, a *store.Activity) error {
+	before := *a
+	if meanwhile(*t, *a) {
+		d.Told = "" // answers nothing any more
+		a.Comment = "It was not sent on: it could be verified only after the ticket was answered or closed."
+		if err := f.tellAgent(ctx, f.agent().ID, t.Number, a.ID, "not_sent", a.Comment); err != nil {
+			return err
+		}
+	}
+	if err := f.fromAgent(ctx, d, t, a, true); err != nil {
+		return err
+	}
+	return f.tellRecheck(ctx, before, *a)
+}
+
+// refile makes a mail the customer's that an agent or a form filed for him,
+// where it opened a ticket that nobody has worked on. Anywhere else it stays as
+// it was, and out of the portal's sight.
+func (f *filing) refile(ctx context.Context, t *store.Ticket, a *store.Activity) error {
+	worked, err := f.tx.WorkedOn(ctx, t.Number)
+	if err != nil {
+		return err
+	}
+	if worked || a.Seq != 1 || a.Sender != store.SenderParticipant {
+		a.Sender = store.SenderStranger
+		return nil
+	}
+	who, err := f.who(ctx)
+	if err != nil {
+		return err
+	}
+	if who.contact, err = f.ensureContact(ctx, who); err != nil {
+		return err
+	}
+	if err := f.forgetMailer(ctx, *t, a.Author.Address); err != nil {
+		return err
+	}
+	fresh := f.activity(Decision{Sender: store.SenderParticipant}, who, *t)
+	a.Author, a.CreatedBy, a.Automatic = fresh.Author, fresh.CreatedBy, fresh.Automatic
+	a.From, a.To, a.Cc, a.ReplyTo, a.ReplyDiffers = fresh.From, fresh.To, fresh.Cc, fresh.ReplyTo, fresh.ReplyDiffers
+	a.Subject, a.Text, a.HTML, a.ReplyText = fresh.Subject, fresh.Text, fresh.HTML, fresh.ReplyText
+	t.ContactID, t.CompanyID, t.CreatedBy = who.contact.ID, who.contact.CompanyID, a.CreatedBy
+	if a.Subject != "" {
+		t.Subject = a.Subject
+	}
+	for _, step := range []func(context.Context, store.Ticket, store.Activity) error{f.keepParticipants, f.index} {
+		if err := step(ctx, *t, *a); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// forgetMailer has the next answer go to the customer alone.
+func (f *filing) forgetMailer(ctx context.Context, t store.Ticket, address string) error {
+	mailer, err := message.ParseAddress(address)
+	if err != nil {
+		return nil
+	}
+	err = f.tx.SetParticipantActive(ctx, t.Number, mailer.Key(), false)
+	if store.IsNotFound(err) {
+		return nil
+	}
+	return err
+}
+
+// tellRecheck tells in the journal what a later look-up changed.
+func (f *filing) tellRecheck(ctx context.Context, before, a store.Activity) error {
+	return f.tx.AddEvent(ctx, store.Event{
 		Kind: store.EventActivityChanged, Ticket: a.Ticket, ActivityID: a.ID, At: f.now,
-		Data: store.EventData{Fields: []string{"auth", "type", "sender"}, Verdict: auth.Verdict},
+		Data: store.EventData{Fields: changedFields(before, a), Verdict: f.Auth.Verdict},
 	})
+}
+
+// changedFields names what a later look-up changed about an activity, beside
+// its verdict.
+func changedFields(before, after store.Activity) []string {
+	fields := []string{"auth"}
+	for _, c := range []struct {
+		name    string
+		changed bool
+	}{
+		{"type", before.Type != after.Type}, {"sender", before.Sender != after.Sender}, {"author", before.Author != after.Author},
+		{"show_in_external_access", before.External != after.External}, {"changes", len(before.Changes) != len(after.Changes)},
+	} {
+		if c.changed {
+			fields = append(fields, c.name)
+		}
+	}
+	return fields
 }
 
 func (f *filing) recheckQuarantined(ctx context.Context, id string) error {

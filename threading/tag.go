@@ -12,6 +12,9 @@ import (
 // maxTagScan bounds the part of a subject or text that is searched for tags.
 const maxTagScan = 16 << 10
 
+// maxTag bounds the octets of a tag, blanks inside the brackets included.
+const maxTag = 64
+
 // maxTags bounds how many tags of one text count.
 const maxTags = 20
 
@@ -69,7 +72,7 @@ func (k Keys) Without(subject string) string {
 	s := norm.NFC.String(subject)
 	for i := 0; i < len(s); {
 		if s[i] == '[' && i < maxTagScan {
-			if end := strings.IndexByte(s[i:], ']'); end > 0 && len(k.Tags(s[i:i+end+1])) == 1 {
+			if end := strings.IndexByte(s[i:min(len(s), i+maxTag)], ']'); end > 0 && len(k.Tags(s[i:i+end+1])) == 1 {
 				i += end + 1
 				continue
 			}
@@ -140,12 +143,23 @@ var replyPrefixes = []string{"re", "aw", "wg", "fwd", "fw", "sv", "vs", "rv", "a
 func (k Keys) bareSubject(subject string) string {
 	s := k.Without(subject)
 	for {
-		head, rest, ok := strings.Cut(strings.ReplaceAll(s, "：", ":"), ":")
+		head, rest, ok := cutColon(s)
 		if !ok || !isReplyPrefix(head) {
 			return strings.TrimSpace(s)
 		}
 		s = strings.TrimSpace(rest)
 	}
+}
+
+// cutColon cuts behind a first word of at most maxTag octets that a colon,
+// narrow or wide, ends.
+func cutColon(s string) (head, rest string, ok bool) {
+	at := strings.IndexAny(s[:min(len(s), maxTag)], ":：")
+	if at < 0 {
+		return s, "", false
+	}
+	_, size := utf8.DecodeRuneInString(s[at:])
+	return s[:at], s[at+size:], true
 }
 
 func isReplyPrefix(head string) bool {

@@ -91,7 +91,8 @@ func TestT29HostileSubjects(t *testing.T) {
 			t.Errorf("%q: %d tags", unit, got)
 		}
 		keys.References(subject)
-		keys.Without(subject[:maxTagScan])
+		keys.Without(subject + "]")
+		keys.Subject(subject+"]", 10001, tagPrepend, true)
 	}
 }
 

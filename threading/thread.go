@@ -66,7 +66,7 @@ func (f *filing) appendOnce(ctx context.Context, d Decision, who person, earlier
 	}
 	a.Changes = f.incomingStatus(&t, d, &a)
 	t.LastIncomingAt = f.now
-	if canSend(mine[0].account) {
+	if canSend(mine[0].account) && d.Sender == store.SenderParticipant && !d.Inert {
 		t.AccountID = mine[0].account.ID
 	}
 	if err := f.write(ctx, &t, &a, event{kind: eventIncoming, reopened: d.Reopen}); err != nil {
@@ -399,7 +399,7 @@ func (f *filing) keepParticipants(ctx context.Context, t store.Ticket, a store.A
 		}
 	}
 	if f.sole {
-		add(f.author, a.Seq == 1, trusted)
+		add(f.author, a.Seq == 1 && f.desk.AgentByKey(f.author.Key()) == nil, trusted)
 	}
 	for _, b := range f.Message.To {
 		add(b, false, trusted && f.trusts("to"))

@@ -76,7 +76,7 @@ func file(ctx context.Context, tx *store.Tx, i int64, raw []byte, blob store.Blo
 	if err != nil {
 		return err
 	}
-	if _, err := tx.MessageRefs(ctx, []string{id, "parent." + id}); err != nil {
+	if _, err := tx.MessageRefs(ctx, store.RefQuery{IDs: []string{"parent." + id}, Own: id, ContactID: contact.ID, Key: key}); err != nil {
 		return err
 	}
 	var number int64

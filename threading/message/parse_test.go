@@ -356,15 +356,17 @@ func TestClean(t *testing.T) {
 func TestReplyAbove(t *testing.T) {
 	const mark = "[mark]"
 	for name, c := range map[string]struct{ text, want string }{
-		"quoted":               {"Yes.\n\nOn Sunday Support wrote:\n> [mark] words\n> more", "Yes."},
-		"an unknown language":  {"Yes.\n\nДен Sonntag skribis Support <s@x.example> 12:00:\n> [mark] words", "Yes."},
-		"Outlook":              {"Yes.\n\n-----Original Message-----\nFrom: Support\nSent: Sunday\nTo: Anna\nSubject: x\n\n[mark] words\nmore", "Yes."},
-		"Outlook, no word":     {"-----Original Message-----\nFrom: Support\nSent: Sunday\nTo: Anna\nSubject: x\n\n[mark] words", ""},
-		"Outlook's fields":     {"Yes.\n\nFrom: Support\nSent: Sunday\nTo: Anna\nSubject: x\n\n[mark] words", "Yes."},
-		"with a signature":     {"Yes.\n\n-- \nAnna\nPhone 1\n\n> [mark] words", "Yes."},
-		"no word":              {"On Sunday Support <s@x.example> wrote:\n> [mark] words\n> more", ""},
-		"nothing above at all": {"[mark] words", ""},
-		"below":                {"> [mark] words\n\nYes, below.", ""},
+		"quoted":                {"Yes.\n\nOn Sunday Support wrote:\n> [mark] words\n> more", "Yes."},
+		"an unknown language":   {"Yes.\n\nДен Sonntag skribis Support <s@x.example> 12:00:\n> [mark] words", "Yes."},
+		"Outlook":               {"Yes.\n\n-----Original Message-----\nFrom: Support\nSent: Sunday\nTo: Anna\nSubject: x\n\n[mark] words\nmore", "Yes."},
+		"Outlook, no word":      {"-----Original Message-----\nFrom: Support\nSent: Sunday\nTo: Anna\nSubject: x\n\n[mark] words", ""},
+		"Outlook's fields":      {"Yes.\n\nFrom: Support\nSent: Sunday\nTo: Anna\nSubject: x\n\n[mark] words", "Yes."},
+		"fields, unknown":       {"Yes.\n\nFeladó: Support\n*Címzett:* Anna\nTárgy: x\n\n[mark] words", "Yes."},
+		"one line like a field": {"Answer: yes.\n\n[mark] words", "Answer: yes."},
+		"with a signature":      {"Yes.\n\n-- \nAnna\nPhone 1\n\n> [mark] words", "Yes."},
+		"no word":               {"On Sunday Support <s@x.example> wrote:\n> [mark] words\n> more", ""},
+		"nothing above at all":  {"[mark] words", ""},
+		"below":                 {"> [mark] words\n\nYes, below.", ""},
 	} {
 		if got, found := ReplyAbove(c.text, mark); got != c.want || !found {
 			t.Errorf("%s: %q, %v; want %q", name, got, found, c.want)

@@ -41,6 +41,8 @@ func ReplyAbove(text, mark string) (reply string, found bool) {
 	t.trim()
 	if isQuoted(marked) {
 		t.dropIntroduction()
+	} else {
+		t.dropFields()
 	}
 	return strings.TrimSpace(strings.Join(t.kept, "\n")), true
 }
@@ -188,6 +190,33 @@ func (t *replyTrimmer) dropIntroduction() {
 	if last >= 0 && (last == 0 || t.kept[last-1] == "") && strings.HasSuffix(strings.TrimSpace(t.kept[last]), ":") {
 		t.kept = t.kept[:last]
 	}
+}
+
+// dropFields drops two or more last lines that look like header fields, as mail
+// programs put them above an old mail in their users' many languages.
+func (t *replyTrimmer) dropFields() {
+	last := len(t.kept)
+	for last > 0 && strings.TrimSpace(t.kept[last-1]) == "" {
+		last--
+	}
+	first := last
+	for first > 0 && looksLikeField(t.kept[first-1]) {
+		first--
+	}
+	if last-first >= 2 {
+		t.kept = t.kept[:first]
+	}
+}
+
+// looksLikeField tells one or two words, a colon, and what it says.
+func looksLikeField(line string) bool {
+	label, value, ok := strings.Cut(strings.Trim(line, "* "), ":")
+	if !ok || strings.TrimSpace(value) == "" || len(label) > 40 || len(strings.Fields(label)) > 2 {
+		return false
+	}
+	return label != "" && !strings.ContainsFunc(label, func(r rune) bool {
+		return !unicode.IsLetter(r) && !unicode.IsMark(r) && r != ' ' && r != '-' && r != '*'
+	})
 }
 
 // isDeviceLine tells "Sent from my telephone".
