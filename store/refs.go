@@ -77,33 +77,48 @@ func (tx *Tx) MessageRefs(ctx context.Context, q RefQuery) ([]MessageRef, error)
 	for i, id := range ids {
 		hashes[i] = refHash(id)
 	}
-	among, args := tx.inNumbers("r.hash", 5, hashes)
-	args = append([]any{q.ContactID, q.CompanyID, q.Key, refHash(q.Own)}, args...)
+	among, args := tx.inNumbers("r.hash", 1, hashes)
+	sql := `SELECT * FROM (` + carriedSQL(among) + `) carried`
+	if q.Own != "" {
+		args = append(args, refHash(q.Own))
+		sql += ` UNION ALL SELECT * FROM (` + namedSQL(len(args)) + `) named`
+	}
+	if len(q.IDs) > 0 && q.ContactID+q.CompanyID+q.Key != "" {
+		args = append(args, q.ContactID, q.CompanyID, q.Key)
+		sql += ` UNION ALL SELECT * FROM (` + ancestorsSQL(among, len(args)) + `) ancestors`
+	}
 	refs, err := list(ctx, tx, func(r Rows, m *MessageRef) error {
 		return r.Scan(&m.MessageID, &m.ActivityID, &m.Kind, &m.Ticket)
-	}, refsSQL(among), args...)
+	}, sql+` ORDER BY 2, 3`, args...)
 	// Two ids may share a hash.
 	refs = slices.DeleteFunc(refs, func(m MessageRef) bool { return !slices.Contains(ids, m.MessageID) })
-	return refs, err
+	return slices.Compact(refs), err
 }
 
-// refsSQL asks for what carries an id, what named the mail itself, and what of
-// the sender's named an id. $1 to $3 are contact, company and address, $4 the
-// hash of the mail's own id.
-func refsSQL(among string) string {
-	const columns = `r.message_id AS message_id, r.activity_id AS activity_id, r.kind AS kind, a.ticket AS ticket`
-	limited := func(n int) string { return ` ORDER BY 2, 3 LIMIT ` + strconv.Itoa(n) }
-	return `SELECT message_id, activity_id, kind, ticket FROM (SELECT ` + columns + `
-			FROM message_refs r JOIN activities a ON a.id = r.activity_id
-			WHERE ` + among + ` AND r.kind <> 'named'` + limited(maxCarried) + `) carried
-		UNION SELECT message_id, activity_id, kind, ticket FROM (SELECT ` + columns + `
-			FROM message_refs r JOIN activities a ON a.id = r.activity_id
-			WHERE r.hash = $4 AND r.kind = 'named'` + limited(maxNamedOwn) + `) own
-		UNION SELECT message_id, activity_id, kind, ticket FROM (SELECT ` + columns + `
-			FROM (SELECT r.message_id, r.activity_id, r.kind FROM message_refs r WHERE ` + among + ` AND r.kind = 'named'
-				ORDER BY r.activity_id DESC LIMIT ` + strconv.Itoa(maxReaders) + `) r
-			JOIN activities a ON a.id = r.activity_id JOIN tickets t ON t.number = a.ticket
-			WHERE t.contact_id <> '' AND t.contact_id = $1 OR t.company_id <> '' AND t.company_id = $2
-				OR EXISTS (SELECT 1 FROM participants p WHERE p.ticket = a.ticket AND p.key = $3 AND p.trusted)` + limited(maxAncestors) + `) ancestors
-		ORDER BY 2, 3`
+const refColumns = `SELECT r.message_id, r.activity_id, r.kind, a.ticket FROM `
+
+func limitedRefs(n int) string { return ` ORDER BY r.activity_id, r.kind LIMIT ` + strconv.Itoa(n) }
+
+// carriedSQL asks for the activities that carry one of the ids.
+func carriedSQL(among string) string {
+	return refColumns + `message_refs r JOIN activities a ON a.id = r.activity_id
+		WHERE ` + among + ` AND r.kind <> 'named'` + limitedRefs(maxCarried)
+}
+
+// namedSQL asks for the activities that named the mail itself, by the hash of
+// its id in a parameter.
+func namedSQL(param int) string {
+	return refColumns + `message_refs r JOIN activities a ON a.id = r.activity_id
+		WHERE r.hash = $` + strconv.Itoa(param) + ` AND r.kind = 'named'` + limitedRefs(maxNamedOwn)
+}
+
+// ancestorsSQL asks for the activities of the sender's tickets that named one
+// of the ids. The parameters up to last are contact, company and address.
+func ancestorsSQL(among string, last int) string {
+	param := func(n int) string { return `$` + strconv.Itoa(last-2+n) }
+	return refColumns + `(SELECT r.message_id, r.activity_id, r.kind FROM message_refs r
+			WHERE ` + among + ` AND r.kind = 'named' ORDER BY r.activity_id DESC LIMIT ` + strconv.Itoa(maxReaders) + `) r
+		JOIN activities a ON a.id = r.activity_id JOIN tickets t ON t.number = a.ticket
+		WHERE t.contact_id <> '' AND t.contact_id = ` + param(0) + ` OR t.company_id <> '' AND t.company_id = ` + param(1) + `
+			OR EXISTS (SELECT 1 FROM participants p WHERE p.ticket = a.ticket AND p.key = ` + param(2) + ` AND p.trusted)` + limitedRefs(maxAncestors)
 }
