@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
@@ -26,14 +27,24 @@ func (tx *Tx) AddDeliveryKey(ctx context.Context, accountID, hash string, k Deli
 	return n > 0, err
 }
 
-// Serialise lets one transaction at a time go on that names the same word, on
-// whatever node it runs; it is held until the transaction ends.
-func (tx *Tx) Serialise(ctx context.Context, word string) error {
+// Serialise lets one transaction at a time go on that names one of the words,
+// on whatever node it runs; when it returns they are held, until the transaction
+// ends.
+func (tx *Tx) Serialise(ctx context.Context, words ...string) error {
 	if tx.db.dialect.LockWord == "" {
 		return nil
 	}
-	_, err := tx.exec(ctx, tx.db.dialect.LockWord, word)
-	return err
+	slices.Sort(words) // the same order everywhere, so that nobody waits in a ring
+	for i, word := range words {
+		if i == len(words)-1 { // all of them in one round trip
+			_, err := tx.exec(ctx, tx.db.dialect.LockWord, word)
+			return err
+		}
+		if err := tx.queue(ctx, tx.db.dialect.LockWord, word); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // DeliveryKeys gives what is noted about hashes, for one account or, for "",

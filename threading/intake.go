@@ -285,7 +285,8 @@ func (f *filing) touch(ctx context.Context) error {
 // what those, and other accounts of ours, made of it before.
 func (f *filing) withoutDuplicates(ctx context.Context) ([]store.DeliveryKey, error) {
 	// what follows the leading Received fields is the same in each copy of a mail
-	if err := f.tx.Serialise(ctx, "mail "+f.hashes[len(f.hashes)-1]); err != nil {
+	words := append(f.threadWords(), "mail "+f.hashes[len(f.hashes)-1])
+	if err := f.tx.Serialise(ctx, words...); err != nil {
 		return nil, err
 	}
 	keys, err := f.tx.DeliveryKeys(ctx, "", f.hashes)
@@ -303,6 +304,26 @@ func (f *filing) withoutDuplicates(ctx context.Context) ([]store.DeliveryKey, er
 	}
 	f.accounts = rest
 	return keys, nil
+}
+
+// threadWords are the words that mails of one thread share: its own id, and
+// those that it answers and that the thread began with. Two that come to two
+// nodes at the same moment must find each other.
+func (f *filing) threadWords() []string {
+	var words []string
+	add := func(id string) {
+		if word := "id " + id; id != "" && !slices.Contains(words, word) {
+			words = append(words, word)
+		}
+	}
+	add(f.Message.MessageID)
+	for _, ids := range [][]string{f.Message.InReplyTo, f.Message.References} {
+		if len(ids) > 0 {
+			add(ids[0])
+			add(ids[len(ids)-1])
+		}
+	}
+	return words
 }
 
 // claim writes the delivery key of an account. It is false when another node

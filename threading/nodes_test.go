@@ -98,3 +98,55 @@ func TestT26AcknowledgementsOverTwoNodes(t *testing.T) {
 		}
 	}
 }
+
+// Two agents on two nodes put two tickets into each other at the same moment:
+// one of them comes too late, and there is never a ring. Mail that names either
+// finds the one that stayed.
+func TestT12MergesThatCross(t *testing.T) {
+	d, other := twoNodes(t)
+	for round := range 15 {
+		a, b := d.open().Ticket, d.open().Ticket
+		var here, there error
+		var mail Result
+		var wg sync.WaitGroup
+		in := d.incoming(letter{from: "carla@ext.example", subject: fmt.Sprintf("[T#%d] [T#%d]", a, b)})
+		wg.Go(func() { _, here = d.Merge(d.ctx, d.admin, a, b) })
+		wg.Go(func() { _, there = other.Merge(d.ctx, d.admin, b, a) })
+		wg.Go(func() { mail = other.Take(d.ctx, in)[0] })
+		wg.Wait()
+		if (here == nil) == (there == nil) || mail.Err != nil {
+			t.Fatalf("round %d: %v, %v, %v", round, here, there, mail.Err)
+		}
+		root, gone := d.ticket(a), d.ticket(b)
+		if root.MergedInto != 0 {
+			root, gone = gone, root
+		}
+		if root.MergedInto != 0 || gone.MergedInto != root.Number || len(d.said(root.Number)) != 3 || len(d.said(gone.Number)) != 0 {
+			t.Fatalf("round %d: %+v, %+v; %d and %d mails", round, root, gone, len(d.said(root.Number)), len(d.said(gone.Number)))
+		}
+	}
+}
+
+// The ends of a thread come to two nodes at the same moment as what ties them:
+// they end up together.
+func TestAThreadOnTwoNodes(t *testing.T) {
+	d, other := twoNodes(t)
+	for round := range 15 {
+		from := fmt.Sprintf("c%d@ext.example", round)
+		id := func(n int) string { return fmt.Sprintf("r%d.m%d@x.example", round, n) }
+		d.deliver(letter{from: from, subject: "Re: Plans", id: id(3), header: "In-Reply-To: <" + id(2) + ">\r\n"})
+		first := d.incoming(letter{from: from, subject: "Plans", id: id(1)})
+		second := d.incoming(letter{from: from, subject: "Re: Plans", id: id(2), header: "In-Reply-To: <" + id(1) + ">\r\n"})
+		a, b := atOnce(t, d, other, first, second)
+		tickets := map[int64]bool{}
+		for _, number := range []int64{a.Ticket, b.Ticket} {
+			for d.ticket(number).MergedInto != 0 {
+				number = d.ticket(number).MergedInto
+			}
+			tickets[number] = true
+		}
+		if len(tickets) != 1 {
+			t.Fatalf("round %d: tickets %v", round, tickets)
+		}
+	}
+}
