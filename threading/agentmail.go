@@ -205,7 +205,7 @@ func withAddress(text, private, public string) string {
 // customer: from here on the mail is the customer's.
 func (f *filing) forCustomer() {
 	agent := f.agent()
-	if agent == nil || f.Message.Automatic.Is {
+	if agent == nil || f.Message.Automatic.Is || f.addressee() == AddresseeOthers {
 		return
 	}
 	value, text, ok := directive(f.Message.Text, fromDirective)
