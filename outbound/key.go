@@ -98,6 +98,20 @@ func SealKey(seal *store.Sealer, k *store.DKIMKey, private []byte) {
 	k.Private = seal.Seal(keyPlace(k.ID), private)
 }
 
+// ResealKey seals the private half of k anew, under the first secret. It is
+// false where that is what seals it already.
+func ResealKey(seal *store.Sealer, k *store.DKIMKey) (bool, error) {
+	if seal.Current(keyPlace(k.ID), k.Private) {
+		return false, nil
+	}
+	private, err := seal.Open(keyPlace(k.ID), k.Private)
+	if err != nil {
+		return false, err
+	}
+	SealKey(seal, k, private)
+	return true, nil
+}
+
 func keyPlace(id string) string { return "dkim_keys|private|" + id }
 
 // openKey gives the private half of k, and refuses one that does not belong to

@@ -13,6 +13,7 @@ import (
 
 	"ticketgate/gateway/crm"
 	"ticketgate/gateway/verify"
+	"ticketgate/outbound"
 	"ticketgate/store"
 	"ticketgate/store/blob"
 	"ticketgate/store/postgres"
@@ -116,7 +117,7 @@ func openCRM(c *Config, opt CoreOptions) (*crm.Client, error) {
 
 // setUp checks the secret against the store and makes the first desk.
 func (c *Core) setUp(ctx context.Context, secrets []string, opt CoreOptions) error {
-	if err := c.checkSecret(ctx); err != nil {
+	if err := c.checkSecret(ctx, opt.Look); err != nil {
 		return err
 	}
 	options := threading.Options{
@@ -150,7 +151,7 @@ var errOtherSecret = errors.New("the store was made with another master secret: 
 
 // checkSecret refuses to run with a secret that opens nothing of this store: it
 // would sign tokens that no other node knows, and fail at the first DKIM key.
-func (c *Core) checkSecret(ctx context.Context) error {
+func (c *Core) checkSecret(ctx context.Context, look bool) error {
 	return c.DB.Update(ctx, func(ctx context.Context, tx *store.Tx) error {
 		kept, err := tx.Meta(ctx, metaSecret)
 		if err != nil {
@@ -167,8 +168,33 @@ func (c *Core) checkSecret(ctx context.Context) error {
 		if _, err := c.Seal.Open(metaSecret, sealed); err != nil {
 			return errOtherSecret
 		}
-		return nil
+		if look || c.Seal.Current(metaSecret, sealed) {
+			return nil
+		}
+		return c.reseal(ctx, tx)
 	})
+}
+
+// reseal brings all that is sealed under the first of the secrets, which was
+// put in front since: after that the others can be dropped.
+func (c *Core) reseal(ctx context.Context, tx *store.Tx) error {
+	keys, err := tx.DKIMKeys(ctx, "")
+	if err != nil {
+		return err
+	}
+	for _, k := range keys {
+		changed, err := outbound.ResealKey(c.Seal, &k)
+		if err != nil {
+			return fmt.Errorf("DKIM key of %s: %w", k.Domain, err)
+		}
+		if !changed {
+			continue
+		}
+		if err := tx.PutDKIMKey(ctx, k); err != nil {
+			return err
+		}
+	}
+	return tx.SetMeta(ctx, metaSecret, base64.StdEncoding.EncodeToString(c.Seal.Seal(metaSecret, []byte("ticketgate"))))
 }
 
 // metaAdminToken tells that the first admin's token was handed over.

@@ -42,6 +42,7 @@ func (a Auth) Trusts(field string) bool {
 // facts are all that the verdict is made of.
 type facts struct {
 	author   string  // host name of the one plain From mailbox, or ""
+	claimed  string  // author, or what a From claims that is no single mailbox
 	known    bool    // an address in From is an agent's or an account's
 	repeated bool    // a field that may stand only once stands twice
 	checks   []check // of the signatures
@@ -165,12 +166,12 @@ func (f *facts) weakUnsigned() bool {
 }
 
 func (f *facts) dmarc() store.DMARCResult {
-	out := store.DMARCResult{Result: resultNone, Domain: f.author}
+	out := store.DMARCResult{Result: resultNone, Domain: f.claimed}
 	if f.policy.found {
 		out.Policy = f.policy.wish
 	}
 	switch {
-	case f.author == "":
+	case f.claimed == "":
 	case f.vouched(), f.policy.found && f.any(resultPass):
 		out.Result = resultPass
 	case f.policy.failed, f.policy.found && (f.any(resultTempError) || f.half()):

@@ -90,7 +90,7 @@ func TestTrustedResults(t *testing.T) {
 		"spf alone":                          {top: "Authentication-Results: mx.example; spf=pass smtp.mailfrom=joe@example.org\r\n", want: "failed"},
 		"K18 arc alone":                      {top: "Authentication-Results: mx.example; arc=pass\r\n", want: "failed"},
 		"dkim alone":                         {top: "Authentication-Results: mx.example; dkim=pass header.d=example.org\r\n", want: "failed"},
-		"two From fields":                    {top: pass + "From: x@evil.example\r\n", want: "unverified"},
+		"two From fields":                    {top: pass + "From: x@evil.example\r\n", want: "failed"},
 		"repeated Subject":                   {top: pass + "Subject: x\r\n", want: "unverified"},
 	} {
 		t.Run(name, func(t *testing.T) {

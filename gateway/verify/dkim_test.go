@@ -328,6 +328,27 @@ func TestSignaturesAreChosen(t *testing.T) {
 	})
 }
 
+// What is long and not a signature costs no signature its pass, and a long one
+// on top is refused alone.
+func TestK14LongFieldsSpoilNoSignature(t *testing.T) {
+	var many strings.Builder
+	for i := range 1500 {
+		fmt.Fprintf(&many, "someone%d@example.net,\r\n ", i)
+	}
+	crowd := strings.Replace(plainMail, "To: ", "To: "+many.String(), 1)
+	for name, c := range map[string]struct{ raw, results string }{
+		"K14 a long To":                {forgery{}.signed(t, crowd), "pass"},
+		"K14 a long field, not signed": {"X-Long: " + strings.Repeat("x", 40<<10) + "\r\n" + forgery{}.signed(t, plainMail), "pass"},
+		"K14 a long signature on top":  {"DKIM-Signature: v=1; d=example.org; x=" + strings.Repeat("x", 200<<10) + "\r\n" + forgery{}.signed(t, plainMail), "pass permerror"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := verifyMail(t, usualZone(), c.raw)
+			wantResults(t, a, c.results)
+			wantVerdict(t, a, "verified")
+		})
+	}
+}
+
 func TestCaps(t *testing.T) {
 	for name, junk := range map[string]string{
 		"D1 one folded field":       "X-Fold: a\r\n" + strings.Repeat(" \r\n", 350_000),

@@ -10,7 +10,7 @@ import (
 const (
 	maxHeaderBytes = 256 << 10
 	maxFields      = 1000
-	maxFieldBytes  = 32 << 10
+	maxSignature   = 32 << 10 // of one signature's field
 )
 
 // field is one header field as DKIM sees it (RFC 6376, 2.8 and 3.4): its octets
@@ -69,8 +69,6 @@ func (m *mail) over(end int) string {
 		return "header over 256 KiB"
 	case len(m.fields) > maxFields:
 		return "over 1000 header fields"
-	case len(m.fields[len(m.fields)-1].raw) > maxFieldBytes:
-		return "header field over 32 KiB"
 	}
 	return ""
 }

@@ -68,6 +68,10 @@ func readSignature(place int, f field) signature {
 // whose they are, and the field that was signed.
 func openSignature(place int, f field) (signature, tagList) {
 	s := signature{place: place}
+	if len(f.raw) > maxSignature {
+		s.refused = malformed("a signature over 32 KiB")
+		return s, tagList{}
+	}
 	tags, err := readTags(string(f.value()))
 	domain, selector := squeeze(tags.get("d")), squeeze(tags.get("s"))
 	s.algorithm = shown(strings.ToLower(squeeze(tags.get("a"))))

@@ -75,7 +75,7 @@ func TestVerdict(t *testing.T) {
 		"T30 a look-alike signs for itself":                {raw: forgery{d: "xn--exmple-cua.org"}.signed(t, from("joe@example.org")), want: "unverified"},
 		"T17 no From":                                      {raw: strings.Replace(plainMail, "From: Joe <joe@example.org>\r\n", "", 1), want: "unverified"},
 		"T17 empty From":                                   {raw: forgery{}.signed(t, from("")), want: "unverified"},
-		"T19 two From":                                     {raw: "From: boss@example.org\r\n" + forgery{}.signed(t, plainMail), policy: reject, want: "unverified"},
+		"T19 two From":                                     {raw: "From: boss@example.org\r\n" + forgery{}.signed(t, plainMail), policy: reject, want: "failed"},
 		"T19 two From, one an agent's":                     {raw: "From: boss@example.org\r\n" + forgery{}.signed(t, plainMail), known: agent, want: "failed"},
 		"T19 From with a blank":                            {raw: "From : boss@example.org\r\n" + forgery{h: "from:subject"}.signed(t, plainMail), want: "unverified"},
 		"T19 From behind odd lines":                        {raw: "From: boss@example.org\r\nodd\r\nodd\r\n" + forgery{}.signed(t, plainMail), want: "unverified"},

@@ -114,7 +114,10 @@ func (v *Verifier) Verify(ctx context.Context, r Request) Auth {
 	f.repeated = m.repeated() || len(r.Message.Duplicated) > 0
 
 	walk := &walker{ask: func(name string) ([]string, error) { return v.opt.Resolver.TXT(ctx, name) }}
-	wait := v.startPolicy(ctx, walk, f.author)
+	if f.claimed = f.author; f.claimed == "" {
+		f.claimed = claimed(r.Message)
+	}
+	wait := v.startPolicy(ctx, walk, f.claimed)
 	if m.excess != "" {
 		f.checks = []check{tooLarge(m.excess)}
 	} else {
@@ -149,6 +152,18 @@ func author(c *mail, m *message.Message) string {
 	return name
 }
 
+// claimed is the host name that a From claims which is no single mailbox: of the
+// first address in the lowest field. Nothing aligns with it, but its domain may
+// refuse such mail.
+func claimed(m *message.Message) string {
+	for _, a := range m.From {
+		if name, ok := hostName(a.Domain); ok && a.Valid() {
+			return name
+		}
+	}
+	return ""
+}
+
 // anyKnown tells whether one of the addresses in any From field is known.
 func anyKnown(m *message.Message, known func(string) bool) bool {
 	if known == nil {
@@ -177,12 +192,12 @@ func anyKnown(m *message.Message, known func(string) bool) bool {
 
 // startPolicy looks the policy up beside the keys; the function that it returns
 // waits for it.
-func (v *Verifier) startPolicy(ctx context.Context, w *walker, author string) func() policy {
-	if author == "" {
+func (v *Verifier) startPolicy(ctx context.Context, w *walker, domain string) func() policy {
+	if domain == "" {
 		return func() policy { return policy{} }
 	}
 	found := make(chan policy, 1)
-	go func() { found <- findPolicy(ctx, w, v.opt.Resolver, author) }()
+	go func() { found <- findPolicy(ctx, w, v.opt.Resolver, domain) }()
 	return func() policy { return <-found }
 }
 
