@@ -145,6 +145,23 @@ func (tx *Tx) LastIncoming(ctx context.Context, ticket int64) (Activity, error) 
 		ORDER BY seq DESC LIMIT 1`, ticket)
 }
 
+// ActivityCounts gives how many activities lie on each of some tickets now.
+func (tx *Tx) ActivityCounts(ctx context.Context, numbers ...int64) (map[int64]int, error) {
+	counts := make(map[int64]int, len(numbers))
+	if len(numbers) == 0 {
+		return counts, nil
+	}
+	condition, args := tx.inNumbers("ticket", 1, numbers)
+	err := tx.query(ctx, func(r Rows) error {
+		var ticket int64
+		var n int
+		err := r.Scan(&ticket, &n)
+		counts[ticket] = n
+		return err
+	}, `SELECT ticket, COUNT(*) FROM activities WHERE `+condition+` GROUP BY ticket`, args...)
+	return counts, err
+}
+
 // WorkedOn tells whether an agent did anything in a ticket: wrote, noted down,
 // or changed it.
 func (tx *Tx) WorkedOn(ctx context.Context, ticket int64) (bool, error) {

@@ -58,7 +58,7 @@ type Ticket struct {
 	MergedInto      int64  // 0: not merged
 	SuggestedTicket int64  // 0: none; a held mail's ticket names the one it may belong to
 	Tags            []string
-	Activities      int // how many there are; the last one's Seq
+	Activities      int // the last one's Seq; some may have moved away
 	Files           int
 	Version         int64 // of what PATCH can set; incoming mail leaves it alone
 	CreatedAt       time.Time

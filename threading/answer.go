@@ -237,7 +237,7 @@ func (e *entry) address(ctx context.Context, a *store.Activity) (*answer, error)
 		a.Cc, a.Bcc = merged(a.Cc, answered.Cc), merged(a.Bcc, answered.Bcc)
 	}
 	if e.n.To == nil && e.n.Cc == nil && copies(answered) {
-		if err := e.copyParticipants(ctx, a); err != nil {
+		if err := e.copyParticipants(ctx, a, answered); err != nil {
 			return nil, err
 		}
 	}

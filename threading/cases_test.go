@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"ticketgate/store"
 )
@@ -397,5 +398,120 @@ func TestAReplyToAllComesInOnce(t *testing.T) {
 	}
 	if len(activities) != 1 || len(d.said(opened[0].Ticket))+len(d.said(opened[1].Ticket)) != 3 {
 		t.Errorf("it came in as %v", activities)
+	}
+}
+
+// K08: what waited only because DNS failed is let in once the verdict is there.
+func TestK08WhatWaitedForDNSIsLetIn(t *testing.T) {
+	for name, c := range map[string]struct {
+		verdict store.Verdict
+		worked  bool
+		want    bool
+	}{
+		"verified":                    {store.Verified, false, true},
+		"unverified":                  {store.Unverified, false, true},
+		"failed":                      {store.Failed, false, false},
+		"an agent answered meanwhile": {store.Verified, true, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newDesk(t)
+			r := d.open()
+			d.close(r.Ticket)
+			in := d.incoming(letter{from: "carla@ext.example", subject: "[T#10001] again", header: "Cc: bob@partner.example\r\n", verdict: store.AuthError})
+			held := d.take(in)[0]
+			if held.Outcome != OutcomeHold {
+				t.Fatalf("%+v", held)
+			}
+			if c.worked {
+				d.answer(held.Ticket, "Who are you?")
+			}
+			d.now = d.now.Add(time.Minute)
+			in.Auth = store.Auth{Verdict: c.verdict}
+			if err := d.Rechecked(d.ctx, store.Recheck{ID: held.ActivityID}, in); err != nil {
+				t.Fatal(err)
+			}
+			said := d.said(r.Ticket)
+			if got := len(said) == 2; got != c.want {
+				t.Fatalf("%d mails in the ticket", len(said))
+			}
+			if !c.want {
+				return
+			}
+			a := said[1]
+			if a.Sender != store.SenderParticipant || !a.External || a.Auth.Verdict != c.verdict || d.status(r.Ticket) != statusInProgress || d.ticket(held.Ticket).MergedInto != r.Ticket {
+				t.Errorf("%+v, %s", a, d.status(r.Ticket))
+			}
+			if more := d.deliver(letter{from: "bob@partner.example", subject: "[T#10001] me too"}); more.Ticket != r.Ticket {
+				t.Errorf("who stood in its Cc: %+v", more)
+			}
+		})
+	}
+}
+
+// A confirmation is undone by moving the mail back.
+func TestAConfirmationIsUndone(t *testing.T) {
+	d := newDesk(t)
+	r := d.open()
+	held := d.deliver(letter{from: "dave@other.example", subject: "[T#10001] hello"})
+	if _, err := d.Confirm(d.ctx, d.anna, held.Ticket, ""); err != nil {
+		t.Fatal(err)
+	}
+	d.move(r.Ticket, held.ActivityID, held.Ticket)
+	view, err := d.Ticket(d.ctx, d.anna, held.Ticket)
+	if err != nil || view.MergedInto != 0 || view.SuggestedTicket != 0 || len(view.Links) != 0 || len(d.said(held.Ticket)) != 1 || len(d.said(r.Ticket)) != 1 {
+		t.Errorf("%+v, %v", view, err)
+	}
+}
+
+func TestADismissedMailSuggestsNothing(t *testing.T) {
+	d := newDesk(t)
+	r := d.open()
+	held := d.deliver(letter{from: "dave@other.example", subject: "[T#10001] hello"})
+	if _, err := d.Dismiss(d.ctx, d.anna, held.Ticket); err != nil {
+		t.Fatal(err)
+	}
+	for _, number := range []int64{r.Ticket, held.Ticket} {
+		if view, err := d.Ticket(d.ctx, d.anna, number); err != nil || len(view.Links) != 0 || len(view.Held) != 0 {
+			t.Errorf("%d: %+v, %v", number, view.Links, err)
+		}
+	}
+}
+
+// A mail that says by its tag where it belongs puts no tickets together.
+func TestATagJoinsNothing(t *testing.T) {
+	d := newDesk(t)
+	a := d.deliver(letter{from: "carla@ext.example", subject: "Printer", id: "a@ext.example"})
+	b := d.deliver(letter{from: "carla@ext.example", subject: "Door"})
+	got := d.deliver(letter{from: "carla@ext.example", subject: fmt.Sprintf("[T#%d] Door", b.Ticket), header: "In-Reply-To: <a@ext.example>\r\n"})
+	if got.Ticket != b.Ticket || d.ticket(a.Ticket).MergedInto != 0 {
+		t.Errorf("%+v, %+v", got, d.ticket(a.Ticket))
+	}
+}
+
+// T07: a Reply-To is used where it stays in the domain and the mail may be
+// believed; the author gets no copy beside it.
+func TestT07ReplyTo(t *testing.T) {
+	for name, c := range map[string]struct {
+		header  string
+		verdict store.Verdict
+		want    string
+		differs bool
+	}{
+		"T07 none":           {"", store.Verified, "carla@ext.example", false},
+		"T07 same domain":    {"Reply-To: office@ext.example\r\n", store.Verified, "office@ext.example", false},
+		"T07 another domain": {"Reply-To: eve@evil.example\r\n", store.Verified, "carla@ext.example", true},
+		"T07 failed":         {"Reply-To: office@ext.example\r\n", store.Failed, "carla@ext.example", true},
+		"T07 error":          {"Reply-To: office@ext.example\r\n", store.AuthError, "carla@ext.example", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newDesk(t)
+			r := d.deliver(letter{from: "carla@ext.example", subject: "x", header: c.header, verdict: c.verdict})
+			if got := d.last(r.Ticket).ReplyDiffers; got != c.differs {
+				t.Errorf("differs: %v", got)
+			}
+			if a := d.answer(r.Ticket, "hello"); len(a.To) != 1 || a.To[0].Address != c.want || len(a.Cc) != 0 {
+				t.Errorf("to %+v, cc %+v", a.To, a.Cc)
+			}
+		})
 	}
 }

@@ -58,7 +58,11 @@ func (w *work) bring(ctx context.Context, held, suggested store.Ticket, remember
 		if a.Type != store.TypeIncoming {
 			continue
 		}
-		if _, err := w.tx.MoveActivity(ctx, a.ID, suggested.Number, w.now); err != nil {
+		moved, err := w.tx.MoveActivity(ctx, a.ID, suggested.Number, w.now)
+		if err != nil {
+			return nil, err
+		}
+		if err := w.rememberMove(ctx, &moved, held.Number); err != nil {
 			return nil, err
 		}
 		if err := w.remember(ctx, a, suggested, remember); err != nil {
@@ -128,6 +132,9 @@ func (s *Service) Dismiss(ctx context.Context, agent *store.Agent, number int64)
 		}
 		held.SuggestedTicket = 0
 		if err := w.show(ctx, held); err != nil {
+			return err
+		}
+		if err := w.tx.DeleteLink(ctx, held.Number, suggested.Number, store.LinkSuggested, store.LinkWaiting); err != nil {
 			return err
 		}
 		a := w.statusChange(held, agent, []store.Change{{Field: "suggested_ticket", From: s.Reference(suggested.Number), To: ""}})

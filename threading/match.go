@@ -291,9 +291,10 @@ func (f Facts) otherMatter(signal SignalFacts) bool {
 		})
 }
 
-// join notes that another ticket holds mail of the thread.
+// join notes that another ticket holds mail of the thread. Where a tag or a
+// token decided, the mail says itself where it belongs, and ties nothing.
 func (d *Decision) join(number int64) {
-	if d.Outcome == OutcomeAppend && d.Sender == store.SenderParticipant && number != d.Ticket && !slices.Contains(d.Joins, number) {
+	if d.Outcome == OutcomeAppend && d.By.thread() && d.Sender == store.SenderParticipant && number != d.Ticket && !slices.Contains(d.Joins, number) {
 		d.Joins = append(d.Joins, number)
 	}
 }

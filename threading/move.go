@@ -60,12 +60,13 @@ func (m *move) run(ctx context.Context, to int64) (store.Activity, error) {
 	if (m.from.Kind == store.KindInternal) != (m.to.Kind == store.KindInternal) {
 		return m.a, store.Errorf(store.CodeConflict, "nothing moves between an internal ticket and one that is not")
 	}
-	before := m.a.Moved
 	if m.a, err = m.tx.MoveActivity(ctx, m.a.ID, m.to.Number, m.now); err != nil {
 		return m.a, err
 	}
-	m.a.Moved = trail(before, m.from.Number, m.to.Number)
-	if err := m.remember(ctx); err != nil {
+	if err := m.rememberMove(ctx, &m.a, m.from.Number); err != nil {
+		return m.a, err
+	}
+	if err := m.invite(ctx); err != nil {
 		return m.a, err
 	}
 	if err := m.note(ctx); err != nil {
@@ -201,18 +202,19 @@ func (m *move) stranger(ctx context.Context) (store.Contact, error) {
 	return m.ensure(ctx, a, p, word{}.of(a))
 }
 
-// remember writes where the activity lay, so that what answers it follows, and
-// lets those whom it ties to the conversation write there. A stranger stays one.
-func (m *move) remember(ctx context.Context) error {
-	if err := m.tx.UpdateActivity(ctx, m.a); err != nil {
+// rememberMove writes where an activity lay before it was moved, so that what
+// answers it follows, and that the move can be undone.
+func (w *work) rememberMove(ctx context.Context, a *store.Activity, from int64) error {
+	a.Moved = trail(a.Moved, from, a.Ticket)
+	if err := w.tx.UpdateActivity(ctx, *a); err != nil || a.MessageID == "" {
 		return err
 	}
-	if m.a.MessageID != "" {
-		err := m.tx.AddMessageRefs(ctx, []store.MessageRef{{MessageID: m.a.MessageID, ActivityID: m.a.ID, Ticket: m.to.Number, Kind: store.RefMoved}})
-		if err != nil {
-			return err
-		}
-	}
+	return w.tx.AddMessageRefs(ctx, []store.MessageRef{{MessageID: a.MessageID, ActivityID: a.ID, Ticket: a.Ticket, Kind: store.RefMoved}})
+}
+
+// invite lets those whom the activity ties to the conversation write there. A
+// stranger stays one.
+func (m *move) invite(ctx context.Context) error {
 	people := participants(m.to.Number, store.Participant{Trusted: true}, m.a.To, m.a.Cc)
 	switch {
 	case m.a.Type == store.TypeNote || m.a.Sender == store.SenderStranger:

@@ -91,15 +91,20 @@ func onOff(on bool) string {
 }
 
 // copyParticipants sends an answer to all who are switched on: whom it is not
-// for by itself gets a copy.
-func (e *entry) copyParticipants(ctx context.Context, a *store.Activity) error {
+// for by itself gets a copy, but for the author of what it answers, who may have
+// asked for it elsewhere.
+func (e *entry) copyParticipants(ctx context.Context, a, answered *store.Activity) error {
+	var author []store.Address
+	if answered != nil {
+		author = append(answered.From, store.Address{Address: answered.Author.Address})
+	}
 	list, err := e.tx.Participants(ctx, e.t.Number)
 	if err != nil {
 		return err
 	}
 	for _, p := range list {
 		parsed, err := message.ParseAddress(p.Address)
-		if !p.Active || err != nil || e.ours(parsed) || holdsAddress(p.Key, a.To, a.Cc, a.Bcc) {
+		if !p.Active || err != nil || e.ours(parsed) || holdsAddress(p.Key, a.To, a.Cc, a.Bcc, author) {
 			continue
 		}
 		a.Cc = append(a.Cc, store.Address{Name: p.Name, Address: p.Address})

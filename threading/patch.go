@@ -351,6 +351,11 @@ func (w *work) merge(ctx context.Context, agent *store.Agent, t, to store.Ticket
 
 // goesInto writes that a ticket leads to another from now on.
 func (w *work) goesInto(ctx context.Context, agent *store.Agent, t, root *store.Ticket, changes []store.Change) error {
+	if t.SuggestedTicket != 0 {
+		if err := w.tx.DeleteLink(ctx, t.Number, t.SuggestedTicket, store.LinkSuggested, store.LinkWaiting); err != nil {
+			return err
+		}
+	}
 	t.MergedInto, t.SuggestedTicket = root.Number, 0
 	t.Version++
 	if root.SuggestedTicket == t.Number {

@@ -57,7 +57,7 @@ func (f *filing) recheckActivity(ctx context.Context, a store.Activity) error {
 	}
 	before, auth := a, f.Auth
 	withheld := a.Withheld && !meanwhile(t, a)
-	a.Auth, a.Withheld, a.Trace = &auth, false, f.Trace
+	a.Auth, a.Withheld, a.Trace, a.ReplyDiffers = &auth, false, f.Trace, f.replyUnused()
 	if done, err := f.recheckSender(ctx, &t, &a); done || err != nil {
 		return err
 	}
@@ -86,7 +86,7 @@ func meanwhile(t store.Ticket, a store.Activity) bool {
 }
 
 // recheckSender gives the author the place in the ticket that he has, now that
-// it is known who he is. It is done where an agent's mail was filed as such.
+// it is known who he is. It is done where nothing else is to be written.
 func (f *filing) recheckSender(ctx context.Context, t *store.Ticket, a *store.Activity) (done bool, err error) {
 	switch {
 	case a.Type != store.TypeIncoming || f.senderFacts().weak():
@@ -101,8 +101,14 @@ func (f *filing) recheckSender(ctx context.Context, t *store.Ticket, a *store.Ac
 		return false, err
 	}
 	d, err := f.decide(ctx, who)
-	if err != nil || d.Outcome != OutcomeAppend || d.Ticket != t.Number {
+	if err != nil || d.Outcome != OutcomeAppend {
 		return false, err
+	}
+	if t.SuggestedTicket != 0 {
+		return f.letIn(ctx, d, *t, *a)
+	}
+	if d.Ticket != t.Number {
+		return false, nil
 	}
 	switch d.Sender {
 	case store.SenderAgent:
@@ -115,6 +121,44 @@ func (f *filing) recheckSender(ctx context.Context, t *store.Ticket, a *store.Ac
 		return false, f.keepRefs(ctx, *t, *a)
 	}
 	return false, nil
+}
+
+// letIn brings a participant's mail that waited into the ticket that was
+// suggested, as if its verdict had been known at once. Where an agent has done
+// something with it, it is his to decide.
+func (f *filing) letIn(ctx context.Context, d Decision, held store.Ticket, a store.Activity) (bool, error) {
+	suggested, err := f.s.followed(ctx, f.tx, held.SuggestedTicket)
+	if err != nil || d.Sender != store.SenderParticipant || d.Ticket != suggested.Number || a.Seq != 1 {
+		return false, err
+	}
+	worked, err := f.tx.WorkedOn(ctx, held.Number)
+	if err != nil || worked {
+		return false, err
+	}
+	before := a
+	a.Sender, a.External = store.SenderParticipant, suggested.Kind != store.KindInternal
+	if err := f.tx.UpdateActivity(ctx, a); err != nil {
+		return false, err
+	}
+	changes, err := f.bring(ctx, held, suggested, RememberNothing)
+	if err != nil {
+		return false, err
+	}
+	if suggested, err = f.tx.Ticket(ctx, suggested.Number); err != nil {
+		return false, err
+	}
+	if _, err := f.merge(ctx, nil, held, suggested, changes); err != nil {
+		return false, err
+	}
+	if a, err = f.tx.Activity(ctx, a.ID); err != nil {
+		return false, err
+	}
+	for _, step := range []func(context.Context, store.Ticket, store.Activity) error{f.keepParticipants, f.keepRefs} {
+		if err := step(ctx, suggested, a); err != nil {
+			return false, err
+		}
+	}
+	return true, f.tellRecheck(ctx, before, a)
 }
 
 // recheckAgent does what an agent's mail asks for. Until now it lay in the

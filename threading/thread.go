@@ -263,7 +263,7 @@ func (f *filing) activity(d Decision, who person, t store.Ticket) store.Activity
 		External: d.Sender == store.SenderParticipant && !f.senderFacts().weak(),
 		ActivityDetail: store.ActivityDetail{
 			From: addresses(m.From), To: addresses(m.To), Cc: addresses(m.Cc), ReplyTo: addresses(m.ReplyTo),
-			ReplyDiffers: replyDiffers(m) || !f.trusts("reply-to"), NameMarked: f.author.NameHoldsAddress,
+			ReplyDiffers: f.replyUnused(), NameMarked: f.author.NameHoldsAddress,
 			MixedScript:  f.author.MixedScript,
 			EnvelopeFrom: message.Clean(f.From), DeliveryID: f.DeliveryID, QueueID: message.Clean(f.QueueID),
 			InReplyTo: m.InReplyTo, References: m.References, Trace: f.Trace, Auth: &auth,
@@ -285,6 +285,13 @@ func (f *filing) authorOf(who person) store.Author {
 		author.Kind, author.ID = store.AuthorContact, who.contact.ID
 	}
 	return author
+}
+
+// replyUnused tells whether there is a Reply-To that an answer does not go to:
+// one that leads elsewhere, that no signature covers, or of a mail that may be
+// anybody's.
+func (f *filing) replyUnused() bool {
+	return len(f.Message.ReplyTo) > 0 && (replyDiffers(f.Message) || !f.trusts("reply-to") || f.senderFacts().weak())
 }
 
 // replyDiffers tells whether Reply-To leads to another domain than From.

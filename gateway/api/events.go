@@ -93,8 +93,7 @@ func (a *api) findWatched(ctx context.Context, c *call) error {
 	})
 }
 
-// readPosition is the 400 of an id that no event has, and notes where the
-// stream begins. A browser repeats the query at each reconnection, and the
+// readPosition is the 400 of what is no id, and notes where the stream begins. A browser repeats the query at each reconnection, and the
 // header says better how far it got.
 func (a *api) readPosition(ctx context.Context, c *call, hc huma.Context) error {
 	text := hc.Header("Last-Event-ID")
@@ -107,13 +106,17 @@ func (a *api) readPosition(ctx context.Context, c *call, hc huma.Context) error 
 			return err
 		}
 		at, ok := store.ParseEventPosition(text)
-		if ok {
-			ok, c.missed, err = tx.MissedEvents(ctx, at)
+		if !ok {
+			return newProblem(http.StatusBadRequest, "the last event's id is none")
 		}
-		if err == nil && !ok {
-			err = newProblem(http.StatusBadRequest, "the last event's id is not one of ours")
+		known, missed, err := tx.MissedEvents(ctx, at)
+		if err != nil {
+			return err
 		}
-		c.after = at
+		if c.after, c.missed = at, missed; !known { // of another store, or one that was restored since
+			c.missed = true
+			c.after, err = tx.LastEvent(ctx)
+		}
 		return err
 	})
 }

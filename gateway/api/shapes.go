@@ -41,9 +41,14 @@ func some[T any](items []T) []T {
 
 // named is a thing that another one only mentions.
 type named struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
+}
+
+type contactMention struct {
 	ID    string `json:"id"`
 	Name  string `json:"name"`
-	Email string `json:"email,omitempty"`
+	Email string `json:"email" doc:"the one that is written to; empty where there is none"`
 }
 
 type statusMention struct {
@@ -82,7 +87,7 @@ type ticketShape struct {
 	Status          *statusMention     `json:"status"`
 	Priority        store.Priority     `json:"priority"`
 	MarkerID        *string            `json:"marker_id"`
-	Contact         *named             `json:"contact"`
+	Contact         *contactMention    `json:"contact"`
 	Company         *named             `json:"company"`
 	OwnerID         *string            `json:"owner_id"`
 	ResponsibleID   *string            `json:"responsible_id"`
@@ -103,8 +108,9 @@ type ticketShape struct {
 	Version         int64              `json:"version" doc:"of what PATCH can set; the ETag"`
 }
 
-// ticketOf is the part of a ticket's shape that its own record holds.
-func (a *api) ticketOf(t store.Ticket) ticketShape {
+// ticketOf is the part of a ticket's shape that its own record holds, with the
+// number of its activities.
+func (a *api) ticketOf(t store.Ticket, activities int) ticketShape {
 	return ticketShape{
 		Number: t.Number, Reference: a.Desk.Reference(t.Number), Kind: t.Kind, Subject: t.Subject,
 		ChannelID: t.ChannelID, StatusID: t.StatusID, Priority: t.Priority, MarkerID: orNull(t.MarkerID),
@@ -113,7 +119,7 @@ func (a *api) ticketOf(t store.Ticket) ticketShape {
 		LastIncomingAt: when(t.LastIncomingAt), LastOutgoingAt: when(t.LastOutgoingAt), ClosedAt: when(t.ClosedAt),
 		MergedInto: numberOrNull(t.MergedInto), SuggestedTicket: numberOrNull(t.SuggestedTicket),
 		Links: []store.Link{}, Participants: []participantShape{}, Held: []heldShape{}, Tags: some(t.Tags),
-		Counts:  countsShape{Activities: t.Activities, Files: t.Files},
+		Counts:  countsShape{Activities: activities, Files: t.Files},
 		Version: t.Version,
 	}
 }
@@ -125,11 +131,11 @@ func mentionStatus(s *store.Status) *statusMention {
 	return &statusMention{ID: s.ID, Name: s.Name, Responsibility: s.Responsibility}
 }
 
-func mentionContact(c *store.Contact) *named {
+func mentionContact(c *store.Contact) *contactMention {
 	if c == nil {
 		return nil
 	}
-	n := &named{ID: c.ID, Name: c.Name}
+	n := &contactMention{ID: c.ID, Name: c.Name}
 	if len(c.Emails) > 0 {
 		n.Email = c.Emails[0].Address
 	}

@@ -71,9 +71,17 @@ func (a *api) shapesOf(ctx context.Context, tx *store.Tx, c *call, found []store
 	}
 	contacts := lookup[store.Contact]{read: tx.Contact, known: map[string]*store.Contact{}}
 	companies := lookup[store.Company]{read: tx.Company, known: map[string]*store.Company{}}
+	numbers := make([]int64, 0, len(found))
+	for _, t := range found {
+		numbers = append(numbers, t.Number)
+	}
+	counts, err := tx.ActivityCounts(ctx, numbers...)
+	if err != nil {
+		return nil, err
+	}
 	shapes := make([]ticketShape, 0, len(found))
 	for _, t := range found {
-		s := a.ticketOf(t)
+		s := a.ticketOf(t, counts[t.Number])
 		s.Status = mentionStatus(desk.Status(t.StatusID))
 		contact, err := contacts.get(ctx, t.ContactID)
 		if err != nil {
@@ -211,13 +219,17 @@ func (a *api) getTicket(ctx context.Context, c *call, _ *OnTicket) (*ticketAnswe
 	if err != nil {
 		return nil, err
 	}
-	links, err := view(ctx, a.DB, func(ctx context.Context, tx *store.Tx) ([]store.Link, error) {
+	var counts map[int64]int
+	links, err := view(ctx, a.DB, func(ctx context.Context, tx *store.Tx) (links []store.Link, err error) {
+		if counts, err = tx.ActivityCounts(ctx, v.Number); err != nil {
+			return nil, err
+		}
 		return seenLinks(ctx, tx, c, v.Links)
 	})
 	if err != nil {
 		return nil, err
 	}
-	s := a.ticketOf(v.Ticket)
+	s := a.ticketOf(v.Ticket, counts[v.Number])
 	s.Status, s.Contact, s.Company = mentionStatus(v.Status), mentionContact(v.Contact), mentionCompany(v.Company)
 	s.Links, s.Participants = some(links), participants(v.Participants)
 	for _, h := range v.Held {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"ticketgate/outbound"
 	"ticketgate/store"
 )
 
@@ -272,6 +273,52 @@ func TestMasterSecret(t *testing.T) {
 	}
 	if _, err := OpenCore(t.Context(), c, CoreOptions{}); err == nil || !strings.Contains(err.Error(), c.secretFile()+" can be read by others (mode 0604)") {
 		t.Errorf("a secret that others can read: %v", err)
+	}
+}
+
+// A secret that was put in front takes over: after one start the old one can be
+// dropped, and what it had sealed opens all the same.
+func TestTheOldSecretCanBeDropped(t *testing.T) {
+	c := testConfig(t)
+	old, fresh := NewSecret("the secret of the first year"), NewSecret("the secret of the second year")
+	with := func(secrets ...Secret) *Core {
+		t.Helper()
+		next := *c
+		next.Secrets = secrets
+		core, err := OpenCore(t.Context(), &next, CoreOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return core
+	}
+	core := with(old)
+	key, err := core.NewKey("example.test", "s1", "ed25519")
+	if err == nil {
+		err = core.DB.Update(t.Context(), func(ctx context.Context, tx *store.Tx) error { return tx.PutDKIMKey(ctx, key) })
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, secrets := range [][]Secret{{old, fresh}, {fresh, old}, {fresh}} {
+		if err := core.Close(); err != nil {
+			t.Fatal(err)
+		}
+		core = with(secrets...)
+	}
+	defer core.Close()
+	err = core.DB.View(t.Context(), func(ctx context.Context, tx *store.Tx) error {
+		kept, err := tx.DKIMKey(ctx, key.ID)
+		if err != nil {
+			return err
+		}
+		changed, err := outbound.ResealKey(core.Seal, &kept)
+		if changed {
+			t.Error("the key is not sealed under the new secret")
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
 	}
 }
 

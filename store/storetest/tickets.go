@@ -168,6 +168,10 @@ func testActivities(t *testing.T, open Open) {
 				t.Errorf("thread of %d: %v, %v", limit, got, err)
 			}
 		}
+		counts, err := tx.ActivityCounts(ctx, ticket, other)
+		if err != nil || counts[ticket] != 4 || counts[other] != 0 {
+			t.Errorf("counts %v, %v", counts, err)
+		}
 		if now, err := tx.Ticket(ctx, ticket); err != nil || now.Activities != 4 || !now.UpdatedAt.Equal(noon(30)) {
 			t.Errorf("ticket %+v, %v", now, err)
 		}
