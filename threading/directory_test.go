@@ -458,7 +458,7 @@ func TestALaterLookUpResolves(t *testing.T) {
 			t.Fatalf("asked %q", got)
 		}
 	}
-	if len(at) != 11 || at[0] != time.Minute || at[1] != 6*time.Minute || at[2] != 36*time.Minute || at[10] > 7*24*time.Hour || at[10] < 6*24*time.Hour {
+	if len(at) != 12 || at[0] != 20*time.Second || at[1] != 80*time.Second || at[2] != 380*time.Second || at[11] > 7*24*time.Hour || at[11] < 6*24*time.Hour {
 		t.Errorf("look-ups after %v", at)
 	}
 	d.deliver(letter{from: "carla@ext.example", subject: "again"}) // begins anew

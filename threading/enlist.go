@@ -11,7 +11,7 @@ import (
 
 // lookupDelays are the times between one look-up that the CRM did not answer
 // and the next; after them it is asked daily.
-var lookupDelays = [...]time.Duration{time.Minute, 5 * time.Minute, 30 * time.Minute, 2 * time.Hour, 8 * time.Hour}
+var lookupDelays = [...]time.Duration{20 * time.Second, time.Minute, 5 * time.Minute, 30 * time.Minute, 2 * time.Hour, 8 * time.Hour}
 
 // maxLookups bounds the look-ups of a contact: the last one is a week after the
 // first.
