@@ -357,6 +357,9 @@ func TestNewSubject(t *testing.T) {
 			if got.Outcome != c.want {
 				t.Fatalf("%+v", got)
 			}
+			if told := d.notified(r.Ticket, d.anna).Text; c.want == OutcomeHold && !strings.Contains(told, "T#10001: mail with another subject waits for this ticket") {
+				t.Errorf("told is %q", told)
+			}
 			if c.want == OutcomeHold && (d.ticket(got.Ticket).SuggestedTicket != r.Ticket || d.last(got.Ticket).Sender != store.SenderParticipant) {
 				t.Errorf("%+v", d.ticket(got.Ticket))
 			}

@@ -212,6 +212,8 @@ func headline(agent *store.Agent, t store.Ticket, a store.Activity, e event) str
 	switch {
 	case e.kind == eventNew:
 		return "new ticket"
+	case e.kind == eventHeld && a.Sender == store.SenderParticipant:
+		return "mail with another subject waits for this ticket"
 	case e.kind == eventHeld:
 		return "mail of a stranger waits for this ticket"
 	case e.kind == eventFailed:
