@@ -3,7 +3,6 @@ package threading
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -19,15 +18,16 @@ func TestNothingOfAStrangerGetsIn(t *testing.T) {
 	answer := d.answer(first.Ticket, "Use water.")
 	d.close(first.Ticket)
 	want := d.activities(first.Ticket)
+	bent := []byte(answer.MessageID) // one character of its token is another
+	if bent[3]++; bent[3] > 'z' || bent[3] < 'a' && bent[3] > '7' {
+		bent[3] = 'a'
+	}
 	forged := d.tokens.Activity(store.NewID())
 	pick := func(rt *rapid.T, label string, of ...string) string { return rapid.SampledFrom(of).Draw(rt, label) }
 	rapid.Check(t, func(rt *rapid.T) {
 		tag := pick(rt, "tag", "", "[T#10001] ", "T#10001 ", "[ t # 10001 ] ", "[10001] ", "答复: [T#10001] ", "[X#10001] ")
 		id := pick(rt, "id", "<first@ext.example>", "<unseen@ext.example>", "<"+forged+".1@test.example>", "<FIRST@ext.example>", "<a@b.example>",
-			"<"+strings.Replace(answer.MessageID, answer.MessageID[3:4], "a", 1)+">")
-		if id == "<"+answer.MessageID+">" {
-			rt.Skip("that is the token")
-		}
+			"<"+string(bent)+">")
 		l := letter{
 			from:    pick(rt, "from", "mallory@evil.example", "Carla <mallory@evil.example>", `"carla@ext.example" <mallory@evil.example>`, "carla@ext.example, mallory@evil.example", `<"carla@ext.example"@evil.example>`, "carla@ext.example.evil.example", "carla@еxt.example"),
 			subject: tag + pick(rt, "subject", "Printer", "Re: Printer", ""),
