@@ -30,7 +30,7 @@ func TestReplayedSignature(t *testing.T) {
 	in := newCommandIntake(core)
 	var many []string
 	for i := range 11 {
-		many = append(many, fmt.Sprintf("support+%d@example.test", i))
+		many = append(many, fmt.Sprintf("desk%d@example.test", i))
 	}
 	judge := func(to string) store.DKIMResult {
 		t.Helper()

@@ -3,6 +3,7 @@ package verify
 import (
 	"hash/maphash"
 	"slices"
+	"strings"
 	"sync"
 
 	"ticketgate/threading/message"
@@ -83,6 +84,7 @@ func recipientKeys(recipients []string) []string {
 	keys := make([]string, 0, len(recipients))
 	for _, recipient := range recipients {
 		if a, err := message.ParseAddress(recipient); err == nil {
+			a.Local, _, _ = strings.Cut(a.Local, "+") // the extensions of an account are one recipient
 			recipient = a.Key()
 		}
 		keys = append(keys, recipient)

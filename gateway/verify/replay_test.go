@@ -70,6 +70,14 @@ func TestReplay(t *testing.T) {
 			wantVerdict(t, verify(raw, false, "a@desk.example", "A@DESK.example", "b@desk.example."), "verified")
 		}
 	})
+	t.Run("K17 the extensions of one account", func(t *testing.T) {
+		verify := begin(t, usualZone())
+		raw := forgery{}.signed(t, stranger)
+		for i := range 10 {
+			wantVerdict(t, verify(raw, false, fmt.Sprintf("support+t%d@desk.example", i)), "verified")
+		}
+		wantVerdict(t, verify(raw, false, "Support@desk.example", "sales@desk.example"), "verified")
+	})
 	t.Run("K17 written to us", func(t *testing.T) {
 		for _, field := range []string{"To: x@elsewhere.example, support@desk.example", "To: a@b.example\r\nCc: Support@DESK.example"} {
 			verify := begin(t, usualZone())
