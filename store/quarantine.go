@@ -57,6 +57,19 @@ func (tx *Tx) PutRecheck(ctx context.Context, r Recheck) error {
 		r.ID, r.Attempt, us(r.DueAt))
 }
 
+// RetryRecheck puts the next look-up down, unless another node did so, or ended
+// them, since r was read.
+func (tx *Tx) RetryRecheck(ctx context.Context, r Recheck, due time.Time) error {
+	return tx.queue(ctx, `UPDATE rechecks SET attempt = attempt + 1, due_at = $3 WHERE id = $1 AND attempt = $2`, r.ID, r.Attempt, us(due))
+}
+
+// EndRecheck ends the look-ups for id. It is true for the one caller, on
+// whatever node, that did: what it found counts.
+func (tx *Tx) EndRecheck(ctx context.Context, id string) (bool, error) {
+	n, err := tx.exec(ctx, `DELETE FROM rechecks WHERE id = $1`, id)
+	return n > 0, err
+}
+
 // DueRechecks gives what is due by now, the most overdue first.
 func (tx *Tx) DueRechecks(ctx context.Context, now time.Time, limit int) ([]Recheck, error) {
 	return list(ctx, tx, func(r Rows, c *Recheck) error { return r.Scan(&c.ID, &c.Attempt, at(&c.DueAt)) },

@@ -191,6 +191,7 @@ type ActivityDetail struct {
 	Comment       string    `json:"comment,omitempty"`
 	Defects       []string  `json:"defects,omitempty"`
 	Moved         []int64   `json:"moved,omitempty"`    // tickets where it lay before agents moved it, oldest first
+	Chosen        bool      `json:"chosen,omitempty"`   // an agent said whether the external access shows it
 	Withheld      bool      `json:"withheld,omitempty"` // status and reopening wait for a DNS look-up
 	Duplicate     string    `json:"duplicate,omitempty"`
 	OriginalEvent string    `json:"event,omitempty"` // what a system activity tells of

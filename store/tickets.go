@@ -91,9 +91,12 @@ func (tx *Tx) TicketsByNumber(ctx context.Context, numbers []int64) ([]Ticket, e
 		WHERE `+tx.db.dialect.In("number", "$1")+` ORDER BY number`, tx.db.dialect.Numbers(numbers))
 }
 
-// Suggest has a held mail's ticket wait for another.
-func (tx *Tx) Suggest(ctx context.Context, number, suggested int64) error {
-	return tx.touched(ctx, "ticket", `UPDATE tickets SET suggested_ticket = $2 WHERE number = $1`, number, suggested)
+// Suggest has a held mail's ticket, which waits for was, wait for another. It is
+// false where it doesn't any more.
+func (tx *Tx) Suggest(ctx context.Context, number, was, suggested int64) (bool, error) {
+	n, err := tx.exec(ctx, `UPDATE tickets SET suggested_ticket = $3
+		WHERE number = $1 AND suggested_ticket = $2 AND merged_into = 0`, number, was, suggested)
+	return n > 0, err
 }
 
 // AddLink ties two tickets: from sees kind, to sees backKind. A link that is

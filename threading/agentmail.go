@@ -103,11 +103,11 @@ func (f *filing) reachesCustomers(ctx context.Context, ticket int64) (bool, erro
 	}), err
 }
 
-// filedBefore tells whether another mail with the same Message-ID is here
-// already: what is sent to the customer is sent once.
+// filedBefore tells whether another mail with the same Message-ID was here
+// before: what is sent to the customer is sent once.
 func (f *filing) filedBefore(self string) bool {
 	return slices.ContainsFunc(f.refs, func(r store.MessageRef) bool {
-		return r.MessageID == f.Message.MessageID && r.Kind == store.RefTheirs && r.ActivityID != self
+		return r.MessageID == f.Message.MessageID && r.Kind == store.RefTheirs && r.ActivityID < self
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 
 	"ticketgate/store"
 	"ticketgate/threading/message"
@@ -50,6 +51,15 @@ func (f *filing) inName() *store.Agent {
 	return f.desk.AgentByKey(f.author.Key())
 }
 
+// received is when the mail came: one that is looked at again hours later is
+// judged by that.
+func (f *filing) received() time.Time {
+	if f.ReceivedAt.IsZero() {
+		return f.now
+	}
+	return f.ReceivedAt
+}
+
 // trusts tells whether a field may be trusted as far as the verdict goes.
 func (f *filing) trusts(field string) bool { return f.Trusts == nil || f.Trusts(field) }
 
@@ -64,7 +74,7 @@ func (f *filing) facts(ctx context.Context, who person) (Facts, error) {
 			return Facts{}, err
 		}
 	}
-	return Facts{Sender: f.senderFacts(), Automatic: machine(f.Message), Signals: g.signals(), Now: f.now}, nil
+	return Facts{Sender: f.senderFacts(), Automatic: machine(f.Message), Signals: g.signals(), Now: f.received()}, nil
 }
 
 // gatherer collects signals; each ticket and activity is read once.

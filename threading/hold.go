@@ -37,7 +37,7 @@ func (s *Service) Confirm(ctx context.Context, agent *store.Agent, number int64,
 		if err != nil {
 			return err
 		}
-		changes, err := w.bring(ctx, held, suggested, remember)
+		changes, err := w.bring(ctx, held, suggested, remember, true)
 		if err != nil {
 			return err
 		}
@@ -48,16 +48,19 @@ func (s *Service) Confirm(ctx context.Context, agent *store.Agent, number int64,
 }
 
 // bring moves the activities of a held mail's ticket into the suggested one.
-// Who sent them stays what it was. It gives what that changes there.
-func (w *work) bring(ctx context.Context, held, suggested store.Ticket, remember string) ([]store.Change, error) {
+// Who sent them stays what it was. It gives what that changes there: with wakes
+// the status, as a person's mail that comes in does; a machine's never does.
+func (w *work) bring(ctx context.Context, held, suggested store.Ticket, remember string, wakes bool) ([]store.Change, error) {
 	list, _, err := w.tx.Activities(ctx, held.Number, "", 200)
 	if err != nil {
 		return nil, err
 	}
+	person := false
 	for _, a := range list {
 		if a.Type != store.TypeIncoming {
 			continue
 		}
+		person = person || a.Automatic == "" || a.Automatic == "list"
 		moved, err := w.tx.MoveActivity(ctx, a.ID, suggested.Number, w.now)
 		if err != nil {
 			return nil, err
@@ -71,7 +74,7 @@ func (w *work) bring(ctx context.Context, held, suggested store.Ticket, remember
 	}
 	suggested.LastIncomingAt = w.now
 	var changes []store.Change
-	if channel := w.desk.Channel(suggested.ChannelID); channel != nil {
+	if channel := w.desk.Channel(suggested.ChannelID); channel != nil && wakes && person {
 		changes = receive(w.desk, channel, &suggested, w.now)
 	}
 	return changes, w.tx.UpdateTicket(ctx, suggested)

@@ -216,6 +216,10 @@ func (w *work) rememberMove(ctx context.Context, a *store.Activity, from int64) 
 // stranger stays one.
 func (m *move) invite(ctx context.Context) error {
 	people := participants(m.to.Number, store.Participant{Trusted: true}, m.a.To, m.a.Cc)
+	known, err := m.tx.Participants(ctx, m.from.Number)
+	if err != nil {
+		return err
+	}
 	switch {
 	case m.a.Type == store.TypeNote || m.a.Sender == store.SenderStranger:
 		return nil
@@ -223,7 +227,11 @@ func (m *move) invite(ctx context.Context) error {
 		trusted := m.a.Auth == nil || m.a.Auth.Verdict == store.Verified || m.a.Auth.Verdict == store.Unverified
 		author := []store.Address{{Name: m.a.Author.Name, Address: m.a.Author.Address}}
 		people = append(participants(m.to.Number, store.Participant{Trusted: trusted, Active: m.to.CreatedAt.Equal(m.now)}, author),
-			participants(m.to.Number, store.Participant{Trusted: trusted}, m.a.To, m.a.Cc)...)
+			participants(m.to.Number, store.Participant{}, m.a.To, m.a.Cc)...)
+		for i := range people[1:] { // whom it addresses may do here what they may there
+			p := &people[1+i]
+			p.Trusted = slices.ContainsFunc(known, func(k store.Participant) bool { return k.Key == p.Key && k.Trusted })
+		}
 	}
 	people = slices.DeleteFunc(people, func(p store.Participant) bool {
 		a, err := message.ParseAddress(p.Address)

@@ -391,11 +391,18 @@ func (w *work) waitFor(ctx context.Context, from, to int64) error {
 		return err
 	}
 	for _, held := range list {
+		if err := w.tx.DeleteLink(ctx, held.Number, from, store.LinkSuggested, store.LinkWaiting); err != nil {
+			return err
+		}
 		if held.Number == to { // what was suggested went into what waits for it: nothing waits
 			continue
 		}
-		if err := w.tx.Suggest(ctx, held.Number, to); err != nil {
+		waits, err := w.tx.Suggest(ctx, held.Number, from, to)
+		if err != nil {
 			return err
+		}
+		if !waits {
+			continue
 		}
 		if err := w.tx.AddLink(ctx, held.Number, to, store.LinkSuggested, store.LinkWaiting); err != nil {
 			return err

@@ -21,8 +21,8 @@ func (s *Service) Rechecked(ctx context.Context, r store.Recheck, in Incoming) e
 		return err
 	}
 	_, err = s.file(ctx, m, func(f *filing, ctx context.Context) error {
-		if err := f.tx.DeleteRecheck(ctx, r.ID); err != nil {
-			return err
+		if mine, err := f.tx.EndRecheck(ctx, r.ID); err != nil || !mine {
+			return err // another node was faster
 		}
 		a, err := f.tx.Activity(ctx, r.ID)
 		if store.IsNotFound(err) {
@@ -38,16 +38,18 @@ func (s *Service) Rechecked(ctx context.Context, r store.Recheck, in Incoming) e
 
 func (s *Service) recheckAgain(ctx context.Context, r store.Recheck) error {
 	return s.do(ctx, func(ctx context.Context, w *work) error {
-		r.Attempt++
-		if r.Attempt >= len(recheckDelays) {
-			return w.tx.DeleteRecheck(ctx, r.ID)
+		if next := r.Attempt + 1; next < len(recheckDelays) {
+			return w.tx.RetryRecheck(ctx, r, w.now.Add(recheckDelays[next]))
 		}
-		r.DueAt = w.now.Add(recheckDelays[r.Attempt])
-		return w.tx.PutRecheck(ctx, r)
+		return w.tx.DeleteRecheck(ctx, r.ID)
 	})
 }
 
 func (f *filing) recheckActivity(ctx context.Context, a store.Activity) error {
+	who, err := f.who(ctx) // first of all: what the CRM said may change contacts and their tickets
+	if err != nil {
+		return err
+	}
 	t, err := f.s.followed(ctx, f.tx, a.Ticket)
 	if err != nil {
 		return err
@@ -56,13 +58,15 @@ func (f *filing) recheckActivity(ctx context.Context, a store.Activity) error {
 		return err
 	}
 	before, auth := a, f.Auth
-	withheld := a.Withheld && !meanwhile(t, a)
+	withheld := a.Withheld && !meanwhile(t, a) && len(a.Moved) == 0 // where an agent put it, he decides
 	a.Auth, a.Withheld, a.Trace, a.ReplyDiffers = &auth, false, f.Trace, f.replyUnused()
-	if done, err := f.recheckSender(ctx, &t, &a); done || err != nil {
+	if done, err := f.recheckSender(ctx, who, &t, &a); done || err != nil {
 		return err
 	}
 	strong := !f.senderFacts().weak()
-	a.External = strong && a.Sender == store.SenderParticipant && t.Kind != store.KindInternal && t.SuggestedTicket == 0
+	if !a.Chosen {
+		a.External = strong && a.Type == store.TypeIncoming && a.Sender == store.SenderParticipant && t.Kind != store.KindInternal && t.SuggestedTicket == 0
+	}
 	stranger := f.inName() != nil && a.Sender == store.SenderStranger // an agent who does not see the ticket
 	if channel := f.desk.Channel(t.ChannelID); channel != nil && withheld && strong && !stranger {
 		a.Changes = append(a.Changes, receive(f.desk, channel, &t, f.now)...)
@@ -87,18 +91,16 @@ func meanwhile(t store.Ticket, a store.Activity) bool {
 
 // recheckSender gives the author the place in the ticket that he has, now that
 // it is known who he is. It is done where nothing else is to be written.
-func (f *filing) recheckSender(ctx context.Context, t *store.Ticket, a *store.Activity) (done bool, err error) {
+func (f *filing) recheckSender(ctx context.Context, who person, t *store.Ticket, a *store.Activity) (done bool, err error) {
 	switch {
 	case a.Type != store.TypeIncoming || f.senderFacts().weak():
 		return false, nil
 	case f.behalf != nil || f.mailed:
-		return false, f.refile(ctx, t, a)
+		return false, f.refile(ctx, who, t, a)
+	case a.Sender == store.SenderParticipant:
+		return false, f.keepParticipants(ctx, *t, *a) // whom it addresses may write as well now
 	case a.Sender != store.SenderStranger:
 		return false, nil
-	}
-	who, err := f.who(ctx)
-	if err != nil {
-		return false, err
 	}
 	d, err := f.decide(ctx, who)
 	if err != nil || d.Outcome != OutcomeAppend {
@@ -128,7 +130,8 @@ func (f *filing) recheckSender(ctx context.Context, t *store.Ticket, a *store.Ac
 // something with it, it is his to decide.
 func (f *filing) letIn(ctx context.Context, d Decision, held store.Ticket, a store.Activity) (bool, error) {
 	suggested, err := f.s.followed(ctx, f.tx, held.SuggestedTicket)
-	if err != nil || d.Sender != store.SenderParticipant || d.Ticket != suggested.Number || a.Seq != 1 {
+	agent := d.Sender == store.SenderAgent
+	if err != nil || !agent && d.Sender != store.SenderParticipant || d.Ticket != suggested.Number || a.Seq != 1 {
 		return false, err
 	}
 	worked, err := f.tx.WorkedOn(ctx, held.Number)
@@ -136,11 +139,13 @@ func (f *filing) letIn(ctx context.Context, d Decision, held store.Ticket, a sto
 		return false, err
 	}
 	before := a
-	a.Sender, a.External = store.SenderParticipant, suggested.Kind != store.KindInternal
+	if !agent {
+		a.Sender, a.External = store.SenderParticipant, suggested.Kind != store.KindInternal
+	}
 	if err := f.tx.UpdateActivity(ctx, a); err != nil {
 		return false, err
 	}
-	changes, err := f.bring(ctx, held, suggested, RememberNothing)
+	changes, err := f.bring(ctx, held, suggested, RememberNothing, !agent && !meanwhile(suggested, a))
 	if err != nil {
 		return false, err
 	}
@@ -152,6 +157,12 @@ func (f *filing) letIn(ctx context.Context, d Decision, held store.Ticket, a sto
 	}
 	if a, err = f.tx.Activity(ctx, a.ID); err != nil {
 		return false, err
+	}
+	if agent {
+		if suggested, err = f.tx.Ticket(ctx, suggested.Number); err != nil {
+			return false, err
+		}
+		return true, f.recheckAgent(ctx, d, &suggested, &a)
 	}
 	for _, step := range []func(context.Context, store.Ticket, store.Activity) error{f.keepParticipants, f.keepRefs} {
 		if err := step(ctx, suggested, a); err != nil {
@@ -181,7 +192,7 @@ func (f *filing) recheckAgent(ctx context.Context, d Decision, t *store.Ticket, 
 // refile makes a mail the customer's that an agent or a form filed for him,
 // where it opened a ticket that nobody has worked on. Anywhere else it stays as
 // it was, and out of the portal's sight.
-func (f *filing) refile(ctx context.Context, t *store.Ticket, a *store.Activity) error {
+func (f *filing) refile(ctx context.Context, who person, t *store.Ticket, a *store.Activity) error {
 	worked, err := f.tx.WorkedOn(ctx, t.Number)
 	if err != nil {
 		return err
@@ -189,10 +200,6 @@ func (f *filing) refile(ctx context.Context, t *store.Ticket, a *store.Activity)
 	if worked || a.Seq != 1 || a.Sender != store.SenderParticipant {
 		a.Sender = store.SenderStranger
 		return nil
-	}
-	who, err := f.who(ctx)
-	if err != nil {
-		return err
 	}
 	if who.contact, err = f.ensureContact(ctx, who); err != nil {
 		return err

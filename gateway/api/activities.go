@@ -159,12 +159,15 @@ func (a *api) patchActivity(ctx context.Context, c *call, in *activityPatch) (*a
 		return nil, newProblem(http.StatusConflict, "an internal ticket is shown to nobody outside")
 	}
 	s, err := update(ctx, a.DB, func(ctx context.Context, tx *store.Tx) (activityShape, error) {
+		if _, err := tx.Ticket(ctx, c.ticket.Number); err != nil { // whoever changes the activity holds its ticket
+			return activityShape{}, err
+		}
 		v, err := tx.Activity(ctx, c.entry.ID)
 		if err != nil {
 			return activityShape{}, err
 		}
-		if show.Sent && v.External != show.Value {
-			v.External = show.Value
+		if show.Sent && (v.External != show.Value || !v.Chosen) {
+			v.External, v.Chosen = show.Value, true
 			if err := tx.UpdateActivity(ctx, v); err != nil {
 				return activityShape{}, err
 			}

@@ -1,10 +1,13 @@
 package api_test
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
+
+	"ticketgate/store"
 )
 
 func TestAnIncomingMailHasItsShape(t *testing.T) {
@@ -116,6 +119,13 @@ func TestShowingAnActivityOutside(t *testing.T) {
 	if r := f.do("standard", "GET", path, nil).is(200); r.json()["show_in_external_access"] != false {
 		t.Errorf("stays hidden: %s", r.Body)
 	}
+	f.must(f.db.View(f.ctx, func(ctx context.Context, tx *store.Tx) error {
+		a, err := tx.Activity(ctx, id)
+		if err == nil && !a.Chosen {
+			t.Error("it is not kept that an agent chose so")
+		}
+		return err
+	}))
 	f.do("standard", "PATCH", path, m{"show_in_external_access": nil}).is(422).refuses("show_in_external_access")
 	f.do("standard", "PATCH", path, m{"text": "other"}).is(422).refuses("text")
 	f.do("standard", "PATCH", path, m{}).is(200)

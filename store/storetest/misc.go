@@ -157,6 +157,26 @@ func testQuarantine(t *testing.T, open Open) {
 		}
 		return err
 	})
+	update(t, db, func(ctx context.Context, tx *store.Tx) error {
+		for _, attempt := range []int{1, 3, 3} { // one that is not the row's any more changes nothing
+			if err := tx.RetryRecheck(ctx, store.Recheck{ID: "r1", Attempt: attempt}, noon(20)); err != nil {
+				return err
+			}
+		}
+		if err := tx.RetryRecheck(ctx, store.Recheck{ID: "r2"}, noon(20)); err != nil { // ended, and stays so
+			return err
+		}
+		due, err := tx.DueRechecks(ctx, noon(30), 10)
+		if !slices.Equal(due, []store.Recheck{{ID: "r3", Attempt: 2, DueAt: noon(8)}, {ID: "r1", Attempt: 4, DueAt: noon(20)}}) {
+			t.Errorf("due %+v", due)
+		}
+		for _, want := range []bool{true, false} {
+			if mine, err := tx.EndRecheck(ctx, "r3"); mine != want || err != nil {
+				t.Errorf("ended %v, %v", mine, err)
+			}
+		}
+		return err
+	})
 	del := func(ctx context.Context, tx *store.Tx) error { return tx.DeleteQuarantined(ctx, "q1") }
 	update(t, db, del)
 	wantCode(t, db.Update(t.Context(), del), store.CodeNotFound, "")

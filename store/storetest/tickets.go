@@ -264,7 +264,18 @@ func testWhatWasDone(t *testing.T, open Open) {
 		})
 	}
 	waiting, suggested := addTicket(t, db, nil).Number, addTicket(t, db, nil).Number
-	update(t, db, func(ctx context.Context, tx *store.Tx) error { return tx.Suggest(ctx, waiting, suggested) })
+	for _, c := range []struct {
+		was  int64
+		want bool
+	}{{0, true}, {0, false}, {suggested, true}, {99, false}} {
+		update(t, db, func(ctx context.Context, tx *store.Tx) error {
+			got, err := tx.Suggest(ctx, waiting, c.was, suggested)
+			if got != c.want {
+				t.Errorf("waited for %d: %v", c.was, got)
+			}
+			return err
+		})
+	}
 	view(t, db, func(ctx context.Context, tx *store.Tx) error {
 		got, err := tx.Ticket(ctx, waiting)
 		if got.SuggestedTicket != suggested {
@@ -272,7 +283,6 @@ func testWhatWasDone(t *testing.T, open Open) {
 		}
 		return err
 	})
-	wantCode(t, db.Update(t.Context(), func(ctx context.Context, tx *store.Tx) error { return tx.Suggest(ctx, 3, suggested) }), store.CodeNotFound, "")
 }
 
 func testMessageRefs(t *testing.T, open Open) {
