@@ -147,6 +147,11 @@ func (f *filing) explain(ctx context.Context, x *Explanation) error {
 		x.Match.Outcome, x.Match.Reason = string(OutcomeQuarantine), "system_account"
 		return nil
 	}
+	if d.Outcome != OutcomeAppend {
+		if done, err := f.explainFlood(ctx, x, to, &d, who); done || err != nil {
+			return err
+		}
+	}
 	x.Match = ExplainedMatch{Outcome: string(d.Outcome), Ticket: numberOrNone(d.Ticket + d.Suggested), By: string(d.By), Score: d.Score, Sender: d.Sender, Signals: d.Signals}
 	if x.Match.Signals == nil {
 		x.Match.Signals = []store.Signal{}
@@ -187,6 +192,25 @@ func (f *filing) explainAside(ctx context.Context, x *Explanation, to target) (b
 		x.Match.Outcome, x.Match.Reason, x.Match.Ticket = string(OutcomeBounce), "", numberOrNone(reported[0].Ticket)
 	}
 	return true, nil
+}
+
+// explainFlood tells of a mail over the limit of new tickets: it waits, or joins
+// the ticket that d names then.
+func (f *filing) explainFlood(ctx context.Context, x *Explanation, to target, d *Decision, who person) (done bool, err error) {
+	over, err := f.floods(ctx, to, who)
+	if err != nil || !over {
+		return false, err
+	}
+	number, err := f.floodedTicket(ctx, to, *d)
+	if err != nil {
+		return false, err
+	}
+	if number == 0 {
+		x.Match.Outcome, x.Match.Reason = string(OutcomeQuarantine), "flood"
+		return true, nil
+	}
+	d.Outcome, d.Ticket = OutcomeAppend, number
+	return false, nil
 }
 
 // isReport tells whether a mail is a report about mail of ours.

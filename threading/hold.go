@@ -281,6 +281,7 @@ func (f *filing) release(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
+	f.released = true
 	if err := f.thread(ctx, earlier); err != nil {
 		return fmt.Errorf("file the released mail: %w", err)
 	}

@@ -2,6 +2,7 @@ package threading
 
 import (
 	"context"
+	"slices"
 
 	"ticketgate/store"
 	"ticketgate/threading/message"
@@ -270,8 +271,24 @@ func (f *filing) recheckQuarantined(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	if q.Reason == "dkim" && f.AlignedDKIM && len(f.accounts) > 0 {
-		return f.release(ctx, id)
+	free, err := f.freed(ctx, q.Reason)
+	if err != nil || !free {
+		return err
 	}
-	return nil
+	return f.release(ctx, id)
+}
+
+// freed tells whether the reason for which the mail was kept is none any more.
+func (f *filing) freed(ctx context.Context, reason string) (bool, error) {
+	switch {
+	case len(f.accounts) == 0:
+		return false, nil
+	case reason == "dkim":
+		return f.AlignedDKIM, nil
+	case reason != "flood":
+		return false, nil
+	}
+	who, err := f.who(ctx)
+	counted := func(t target) bool { return f.counted(t, who) }
+	return !slices.ContainsFunc(f.accounts, counted), err
 }

@@ -25,6 +25,9 @@ func (f *filing) thread(ctx context.Context, earlier []store.DeliveryKey) error 
 	if d.Outcome == OutcomeAppend {
 		return f.appendOnce(ctx, d, who, earlier)
 	}
+	if err := f.stemFlood(ctx, d, who); err != nil {
+		return err
+	}
 	return f.openTickets(ctx, d, who, earlier)
 }
 
@@ -154,6 +157,9 @@ func openStatus(desk *store.Desk, channel *store.Channel) string {
 
 // openTickets opens a ticket for each account, linked to each other.
 func (f *filing) openTickets(ctx context.Context, d Decision, who person, earlier []store.DeliveryKey) error {
+	if len(f.accounts) == 0 {
+		return nil
+	}
 	contact, err := f.ensureContact(ctx, who)
 	if err != nil {
 		return err
@@ -204,6 +210,9 @@ func (f *filing) openTicket(ctx context.Context, to target, d Decision, who pers
 	a.AccountID, a.EnvelopeTo = to.account.ID, f.envelopeTo([]target{to})
 	a.External = a.External && d.Outcome != OutcomeHold
 	if err := f.tx.InsertTicket(ctx, t); err != nil {
+		return 0, err
+	}
+	if err := f.noteOpening(ctx, to, who, number); err != nil {
 		return 0, err
 	}
 	if err := f.link(ctx, number, d, linked); err != nil {

@@ -28,6 +28,7 @@ subscriptions = [{agent = "agent@desk.example", type = %q}]
 address = %q
 type = "ticket"
 default_channel = "Support"
+new_ticket_limit = 0
 `
 
 // daemon starts ticketgate in a folder of its own and makes its desk.

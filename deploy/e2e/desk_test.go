@@ -29,6 +29,7 @@ name = "Support"
 type = "ticket"
 default_channel = "Support"
 plus_addressing = true
+new_ticket_limit = 0
 `
 
 // quietDesk is the same desk with nobody to be notified.

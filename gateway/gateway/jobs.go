@@ -12,6 +12,7 @@ import (
 const (
 	keepDeliveryKeys = 14 * 24 * time.Hour // the contract asks for 7 days
 	keepAnswered     = 24 * time.Hour      // of POSTs with an Idempotency-Key
+	keepOpenings     = 2 * time.Hour       // tickets that count for new_ticket_limit do so for one
 	keepOrphans      = 24 * time.Hour      // blobs that no row names yet: their commit may be under way
 	tidyPause        = time.Hour
 )
@@ -27,12 +28,15 @@ func tidy(ctx context.Context, db *store.DB, eventsDays int, now func() time.Tim
 }
 
 func tidyOnce(ctx context.Context, db *store.DB, eventsDays int, now time.Time, log *slog.Logger) error {
-	var keys, answered int
+	var keys, answered, openings int
 	err := db.Update(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
 		if keys, err = tx.PruneDeliveryKeys(ctx, now.Add(-keepDeliveryKeys)); err != nil {
 			return err
 		}
-		answered, err = tx.PruneIdempotent(ctx, now.Add(-keepAnswered))
+		if answered, err = tx.PruneIdempotent(ctx, now.Add(-keepAnswered)); err != nil {
+			return err
+		}
+		openings, err = tx.PruneOpenings(ctx, now.Add(-keepOpenings))
 		return err
 	})
 	if err != nil {
@@ -46,8 +50,8 @@ func tidyOnce(ctx context.Context, db *store.DB, eventsDays int, now time.Time, 
 	if err != nil {
 		return err
 	}
-	if keys+answered+blobs+events > 0 {
-		log.Info("tidied up", "delivery_keys", keys, "answered_posts", answered, "blobs", blobs, "events", events)
+	if keys+answered+openings+blobs+events > 0 {
+		log.Info("tidied up", "delivery_keys", keys, "answered_posts", answered, "openings", openings, "blobs", blobs, "events", events)
 	}
 	return nil
 }

@@ -182,6 +182,53 @@ func testQuarantine(t *testing.T, open Open) {
 	wantCode(t, db.Update(t.Context(), del), store.CodeNotFound, "")
 }
 
+func testOpenings(t *testing.T, open Open) {
+	db := one(t, open)
+	update(t, db, func(ctx context.Context, tx *store.Tx) error {
+		for i, o := range []store.Opening{
+			{AccountID: "a", Key: "k", Subject: "disk", Ticket: 7, At: noon(1)},
+			{AccountID: "a", Key: "k", Subject: "disk", Ticket: 8, At: noon(2)},
+			{AccountID: "a", Key: "k", Subject: "load", Ticket: 9, At: noon(3)},
+			{AccountID: "a", Key: "other", Subject: "disk", Ticket: 10, At: noon(3)},
+			{AccountID: "b", Key: "k", Subject: "disk", Ticket: 11, At: noon(3)},
+		} {
+			if err := tx.AddOpening(ctx, o); err != nil {
+				t.Errorf("%d: %v", i, err)
+			}
+		}
+		for i, want := range []bool{true, false, false, true} {
+			if told, err := tx.NoteFlood(ctx, "a", "k", noon(3+i), noon(i)); err != nil || told != want {
+				t.Errorf("told %d: %v, %v", i, told, err)
+			}
+		}
+		return nil
+	})
+	view(t, db, func(ctx context.Context, tx *store.Tx) error {
+		for _, c := range []struct{ since, most, want int }{{0, 10, 3}, {0, 2, 2}, {1, 10, 2}, {3, 10, 0}} {
+			if n, err := tx.CountOpenings(ctx, "a", "k", noon(c.since), c.most); err != nil || n != c.want {
+				t.Errorf("%+v: %d, %v", c, n, err)
+			}
+		}
+		for _, c := range []struct {
+			subject string
+			since   int
+			want    int64
+		}{{"disk", 0, 8}, {"load", 0, 9}, {"disk", 2, 0}, {"", 0, 0}} {
+			if n, err := tx.NewestOpening(ctx, "a", "k", c.subject, noon(c.since)); err != nil || n != c.want {
+				t.Errorf("%+v: %d, %v", c, n, err)
+			}
+		}
+		return nil
+	})
+	update(t, db, func(ctx context.Context, tx *store.Tx) error {
+		n, err := tx.PruneOpenings(ctx, noon(3))
+		if n != 2 {
+			t.Errorf("%d pruned", n)
+		}
+		return err
+	})
+}
+
 func testBlobs(t *testing.T, open Open) {
 	large, err := blob.Open("file:" + t.TempDir())
 	must(t, err)

@@ -49,6 +49,7 @@ func Run(t *testing.T, open Open) {
 		{"DeliveryKeys", testDeliveryKeys},
 		{"DeliveryKeyRace", testDeliveryKeyRace},
 		{"Quarantine", testQuarantine},
+		{"Openings", testOpenings},
 		{"Ledger", testLedger},
 		{"LedgerClaims", testClaims},
 		{"LedgerWaiting", testWaiting},
