@@ -103,8 +103,13 @@ func New(opt Options) (*Client, error) {
 		Name: "crm", Timeout: openFor,
 		ReadyToTrip:  func(n gobreaker.Counts) bool { return n.ConsecutiveFailures >= maxFailures },
 		IsSuccessful: answered,
-		OnStateChange: func(_ string, from, to gobreaker.State) {
-			c.log.Warn("the CRM's breaker", "from", from.String(), "to", to.String())
+		OnStateChange: func(_ string, _, to gobreaker.State) {
+			switch to {
+			case gobreaker.StateOpen:
+				c.log.Warn("the CRM is left alone for a while", "seconds", openFor.Seconds())
+			case gobreaker.StateClosed:
+				c.log.Info("the CRM answers again")
+			}
 		},
 	})
 	return c, nil
@@ -211,7 +216,7 @@ func (c *Client) ask(ctx context.Context, key string, q question) ([]threading.D
 		c.observe(ResultNotFound)
 	case err != nil:
 		c.observe(ResultFailed)
-		c.log.Debug("asking the CRM", "by", q.name, "err", err)
+		c.log.Warn("a look-up in the CRM failed", "by", q.name, "err", err)
 		return nil, err
 	default:
 		c.observe(ResultFound)

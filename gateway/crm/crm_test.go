@@ -396,7 +396,11 @@ func TestBreaker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		crm := &carrier{status: 503}
 		results := map[string]int{}
-		c, err := New(Options{URL: "https://crm.example/", Transport: crm, Observe: func(r string) { results[r]++ }})
+		var log bytes.Buffer
+		c, err := New(Options{
+			URL: "https://crm.example/", Transport: crm, Observe: func(r string) { results[r]++ },
+			Log: slog.New(slog.NewTextHandler(&log, nil)),
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -419,7 +423,7 @@ func TestBreaker(t *testing.T) {
 		if crm.asked != 3*maxFailures || results[ResultOpen] != 20 {
 			t.Fatalf("asked %d times, %v", crm.asked, results)
 		}
-		time.Sleep(openFor + time.Second)
+		time.Sleep(openFor + time.Second) // by synctest's clock: it takes no time
 		fail(10)
 		if crm.asked != 3*maxFailures+1 {
 			t.Fatalf("asked %d times: one probe is enough", crm.asked)
@@ -433,6 +437,12 @@ func TestBreaker(t *testing.T) {
 		fail(1)
 		if results[ResultOpen] != 29 {
 			t.Errorf("%v", results)
+		}
+		// an admin reads of each that failed, and why; not of those that were not asked
+		for words, want := range map[string]int{"status 422": 2 * maxFailures, "status 503": maxFailures + 2, "left alone": 2, "answers again": 1, "ext.example": 0} {
+			if n := strings.Count(log.String(), words); n != want {
+				t.Errorf("%d lines say %q, want %d", n, words, want)
+			}
 		}
 	})
 }
