@@ -215,23 +215,12 @@ func (w *work) rememberMove(ctx context.Context, a *store.Activity, from int64) 
 // invite lets those whom the activity ties to the conversation write there. A
 // stranger stays one.
 func (m *move) invite(ctx context.Context) error {
-	people := participants(m.to.Number, store.Participant{Trusted: true}, m.a.To, m.a.Cc)
-	known, err := m.tx.Participants(ctx, m.from.Number)
+	if m.a.Type == store.TypeNote || m.a.Sender == store.SenderStranger {
+		return nil
+	}
+	people, err := m.people(ctx)
 	if err != nil {
 		return err
-	}
-	switch {
-	case m.a.Type == store.TypeNote || m.a.Sender == store.SenderStranger:
-		return nil
-	case m.a.Type == store.TypeIncoming:
-		trusted := m.a.Auth == nil || m.a.Auth.Verdict == store.Verified || m.a.Auth.Verdict == store.Unverified
-		author := []store.Address{{Name: m.a.Author.Name, Address: m.a.Author.Address}}
-		people = append(participants(m.to.Number, store.Participant{Trusted: trusted, Active: m.to.CreatedAt.Equal(m.now)}, author),
-			participants(m.to.Number, store.Participant{}, m.a.To, m.a.Cc)...)
-		for i := range people[1:] { // whom it addresses may do here what they may there
-			p := &people[1+i]
-			p.Trusted = slices.ContainsFunc(known, func(k store.Participant) bool { return k.Key == p.Key && k.Trusted })
-		}
 	}
 	people = slices.DeleteFunc(people, func(p store.Participant) bool {
 		a, err := message.ParseAddress(p.Address)
@@ -241,6 +230,30 @@ func (m *move) invite(ctx context.Context) error {
 		return nil
 	}
 	return m.tx.AddParticipants(ctx, people)
+}
+
+// people gives those whom the activity ties to the conversation. Whom we wrote
+// to may write; whom a mail addresses may do in its new ticket what he may in
+// the old one.
+func (m *move) people(ctx context.Context) ([]store.Participant, error) {
+	if m.a.Type != store.TypeIncoming {
+		return participants(m.to.Number, store.Participant{Trusted: true}, m.a.To, m.a.Cc), nil
+	}
+	known, err := m.tx.Participants(ctx, m.from.Number)
+	if err != nil {
+		return nil, err
+	}
+	addressed := participants(m.to.Number, store.Participant{}, m.a.To, m.a.Cc)
+	for i := range addressed {
+		p := &addressed[i]
+		p.Trusted = slices.ContainsFunc(known, func(k store.Participant) bool { return k.Key == p.Key && k.Trusted })
+	}
+	author := store.Participant{
+		Trusted: m.a.Auth == nil || m.a.Auth.Verdict == store.Verified || m.a.Auth.Verdict == store.Unverified,
+		Active:  m.to.CreatedAt.Equal(m.now),
+	}
+	written := participants(m.to.Number, author, []store.Address{{Name: m.a.Author.Name, Address: m.a.Author.Address}})
+	return append(written, addressed...), nil
 }
 
 // note tells of the move in both histories.

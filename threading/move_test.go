@@ -161,3 +161,14 @@ func TestWhatDoesNotMove(t *testing.T) {
 		t.Error("something moved all the same")
 	}
 }
+
+// A mail without an author moves like any other.
+func TestMoveOfAMailOfNobody(t *testing.T) {
+	d := newDesk(t)
+	raw := "To: \nSubject: x\n\nHello\n"
+	r := d.take(d.rawMail(raw, "support@test.example", store.Unverified))[0]
+	moved := d.move(r.Ticket, r.ActivityID, 0)
+	if moved.Ticket == r.Ticket || moved.ID != r.ActivityID {
+		t.Errorf("%+v", moved)
+	}
+}
