@@ -213,6 +213,7 @@ type Desk struct {
 	Accounts      []MailAccount
 	Agents        []Agent
 	Subscriptions []Subscription
+	Markers       []Marker
 
 	accounts map[string]*MailAccount // by key of address or alias
 	agents   map[string]*Agent       // by key of email

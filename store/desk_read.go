@@ -114,8 +114,11 @@ func (tx *Tx) readDesk(ctx context.Context, version int64) (*Desk, error) {
 	d.Subscriptions, err = list(ctx, tx, func(r Rows, s *Subscription) error {
 		return r.Scan(&s.ChannelID, &s.AgentID, &s.Type)
 	}, `SELECT channel_id, agent_id, type FROM subscriptions ORDER BY channel_id, agent_id`)
+	if err != nil {
+		return nil, err
+	}
 	d.index()
-	return d, err
+	return d, tx.readThings(ctx, d)
 }
 
 // docs reads records that are kept as one JSON document.

@@ -147,7 +147,7 @@ func (w *work) apply(t *store.Ticket, p TicketPatch) ([]store.Change, error) {
 	}
 	note("owner", w.agentName(before.OwnerID), w.agentName(t.OwnerID))
 	note("responsible", w.agentName(before.ResponsibleID), w.agentName(t.ResponsibleID))
-	note("marker", before.MarkerID, t.MarkerID)
+	note("marker", w.markerName(before.MarkerID), w.markerName(t.MarkerID))
 	note("priority", string(before.Priority), string(t.Priority))
 	note("tags", strings.Join(before.Tags, ", "), strings.Join(t.Tags, ", "))
 	if len(changes) > 0 {
@@ -192,6 +192,9 @@ func (w *work) check(before store.Ticket, t *store.Ticket) error {
 	}
 	if t.StatusID != before.StatusID && w.desk.Status(t.StatusID) == nil {
 		return store.Invalid("status_id", "there is no such status")
+	}
+	if t.MarkerID != "" && t.MarkerID != before.MarkerID && w.desk.Marker(t.MarkerID) == nil {
+		return store.Invalid("marker_id", "there is no such colour marker")
 	}
 	switch t.Priority {
 	case "":
@@ -242,6 +245,13 @@ func (w *work) patchContact(ctx context.Context, t *store.Ticket, p TicketPatch)
 	t.ContactID, t.CompanyID = next.ID, next.CompanyID
 	t.Version++
 	return []store.Change{{Field: "contact", From: was.Name, To: next.Name}}, nil
+}
+
+func (w *work) markerName(id string) string {
+	if m := w.desk.Marker(id); m != nil {
+		return m.Name
+	}
+	return ""
 }
 
 func (w *work) channelName(id string) string {

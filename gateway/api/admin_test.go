@@ -44,6 +44,7 @@ func TestLivesOfThings(t *testing.T) {
 		want         any
 	}{
 		{"admin", "/channels", m{"name": "Backend", "reopen_days": 3}, m{"reopen_days": nil, "signature": "--\nBye"}, "reopen_days", nil},
+		{"admin", "/markers", m{"name": "Red", "colour": "#FF0000"}, m{"colour": "#aa0000"}, "colour", "#aa0000"},
 		{"admin", "/statuses", m{"name": "Waiting", "responsibility": "customer"}, m{"position": 9}, "position", 9.0},
 		{"admin", "/mail-accounts", m{"address": "Büro@Exämple.test", "default_channel_id": f.channel, "aliases": []string{"office@example.test"}},
 			m{"name": "Office", "messages_per_minute": 5}, "name", "Office"},
@@ -93,6 +94,8 @@ func TestRefusedThings(t *testing.T) {
 		{"/channels", m{"name": "a\nb"}, "name"},
 		{"/statuses", m{"name": "x", "responsibility": "them"}, "responsibility"},
 		{"/statuses", m{"closed": true}, "name"},
+		{"/markers", m{"name": "Red", "colour": "red"}, "colour"},
+		{"/markers", m{"colour": "#ff0000"}, "name"},
 		{"/mail-accounts", m{"address": "a@example.test"}, "default_channel_id"},
 		{"/mail-accounts", m{"address": "a@example.test", "default_channel_id": "none"}, "default_channel_id"},
 		{"/mail-accounts", m{"default_channel_id": f.channel}, "address"},

@@ -108,6 +108,7 @@ func (a *api) register() {
 	a.registerChannels()
 	a.registerSubscriptions()
 	a.registerStatuses()
+	a.registerMarkers()
 	a.registerAccounts()
 	a.registerAgents()
 	a.registerContacts()

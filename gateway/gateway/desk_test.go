@@ -85,6 +85,7 @@ func TestNamesThatTheStoreDoesNotKnowAreRefusedWithTheirPlace(t *testing.T) {
 		"[[company]]\nname = \"A\"\nparent = \"A\"\n":                                     `desk.toml:3: company.parent: there is no other company "A"`,
 		"[[company]]\nname = \"A\"\ndomains = [\"not a domain\"]\n":                       `desk.toml:3: company.domains: "not a domain" is no domain`,
 		"[[status]]\nname = \"Gone\"\nclosed = true\n":                                    `desk.toml:3: status.closed: a closed status has the responsibility "none", and an open one has not`,
+		"[[marker]]\nname = \"Red\"\ncolour = \"red\"\n":                                  `desk.toml:3: marker.colour: "red" is not written as #rrggbb`,
 		"[[agent]]\nemail = \"ann@example.test\"\nnotify = {owner = \"shout\"}\n":         `desk.toml:3: agent.notify.owner: "shout" is none of mail, none`,
 		"[[mail_account]]\naddress = \"a@example.test\"\ntype = \"system\"\n[[mail_account]]\naddress = \"b@example.test\"\ntype = \"system\"\naliases = [\"a@example.test\"]\n": "desk.toml:5: mail_account.address: conflict aliases: exists already",
 	} {
@@ -186,9 +187,12 @@ email = "bob@example.test"
 name = "Old Ltd"
 [[contact]]
 emails = ["old@customer.test"]
+[[marker]]
+name = "Red"
+colour = "#FF0000"
 `, ApplyOptions{})
 	got := applyText(t, core, deskText, ApplyOptions{Prune: true})
-	want := []string{`- channel "Sales"`, `- contact old@customer.test`, `- company "Old Ltd"`, `- agent bob@example.test`}
+	want := []string{`- channel "Sales"`, `- contact old@customer.test`, `- company "Old Ltd"`, `- agent bob@example.test`, `- marker "Red"`}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}

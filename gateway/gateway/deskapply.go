@@ -89,7 +89,9 @@ type applier struct {
 // run applies kind after kind: what is referred to comes first.
 func (a *applier) run(ctx context.Context) error {
 	steps := []func(context.Context) error{
-		a.statuses, a.agents, a.allCompanies, a.contacts, a.channels, a.accounts, a.channelLinks, a.subscriptions,
+		func(ctx context.Context) error { return a.statuses().apply(ctx, a) },
+		func(ctx context.Context) error { return a.markers().apply(ctx, a) },
+		a.agents, a.allCompanies, a.contacts, a.channels, a.accounts, a.channelLinks, a.subscriptions,
 	}
 	if a.opt.Prune {
 		steps = append(steps, a.prune)
@@ -123,27 +125,6 @@ func (a *applier) put(d *difference, path string, write func() error) error {
 	a.lines = append(a.lines, d.text()...)
 	if err := write(); err != nil {
 		return fmt.Errorf("%s: %w", a.file.place(path), err)
-	}
-	return nil
-}
-
-func (a *applier) statuses(ctx context.Context) error {
-	for i, e := range a.file.Statuses {
-		s := store.Status{ID: store.NewID(), Name: e.Name, Responsibility: "us", Position: len(a.desk.Statuses) + i + 1}
-		have := a.desk.StatusByName(e.Name)
-		if have != nil {
-			s = *have
-		}
-		d := &difference{kind: "status", name: shown(e.Name), added: have == nil}
-		setField(d, "responsibility", &s.Responsibility, e.Responsibility)
-		setField(d, "closed", &s.Closed, e.Closed)
-		setField(d, "position", &s.Position, e.Position)
-		if s.Closed != (s.Responsibility == "none") {
-			a.bad(pathOf("status", i, "closed"), `a closed status has the responsibility "none", and an open one has not`)
-		}
-		if err := a.put(d, pathOf("status", i, "name"), func() error { return a.tx.PutStatus(ctx, s) }); err != nil {
-			return err
-		}
 	}
 	return nil
 }

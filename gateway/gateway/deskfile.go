@@ -20,6 +20,7 @@ import (
 // address, company by name. What an entry leaves out stays as it is.
 type DeskFile struct {
 	Statuses  []StatusEntry  `toml:"status"`
+	Markers   []MarkerEntry  `toml:"marker"`
 	Channels  []ChannelEntry `toml:"channel"`
 	Accounts  []AccountEntry `toml:"mail_account"`
 	Agents    []AgentEntry   `toml:"agent"`
@@ -36,6 +37,12 @@ type StatusEntry struct {
 	Responsibility *string `toml:"responsibility"`
 	Closed         *bool   `toml:"closed"`
 	Position       *int    `toml:"position"`
+}
+
+// MarkerEntry is one [[marker]].
+type MarkerEntry struct {
+	Name   string  `toml:"name"`
+	Colour *string `toml:"colour"` // #rrggbb
 }
 
 // ChannelEntry is one [[channel]].
@@ -166,6 +173,9 @@ func pathOf(kind string, i int, field string) string {
 func (f *DeskFile) checkNames() {
 	for i, e := range f.Statuses {
 		f.checkName("status", i, "name", e.Name, seen(f.Statuses[:i], func(o StatusEntry) string { return o.Name }))
+	}
+	for i, e := range f.Markers {
+		f.checkName("marker", i, "name", e.Name, seen(f.Markers[:i], func(o MarkerEntry) string { return o.Name }))
 	}
 	for i, e := range f.Channels {
 		f.checkName("channel", i, "name", e.Name, seen(f.Channels[:i], func(o ChannelEntry) string { return o.Name }))

@@ -12,6 +12,7 @@ import (
 func (a *applier) prune(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{
 		a.pruneSubscriptions, a.pruneAccounts, a.pruneChannels, a.pruneContacts, a.pruneCompanies, a.pruneAgents, a.pruneStatuses,
+		func(ctx context.Context) error { return a.markers().prune(ctx, a) },
 	} {
 		if err := step(ctx); err != nil {
 			return err
@@ -120,15 +121,7 @@ func (a *applier) pruneStatuses(ctx context.Context) error {
 	if len(a.file.Statuses) == 0 {
 		return nil
 	}
-	for _, s := range a.desk.Statuses {
-		if slices.ContainsFunc(a.file.Statuses, func(e StatusEntry) bool { return e.Name == s.Name }) {
-			continue
-		}
-		if err := a.remove("status", shown(s.Name), func() error { return a.tx.DeleteStatus(ctx, s.ID) }, nil); err != nil {
-			return err
-		}
-	}
-	return nil
+	return a.statuses().prune(ctx, a)
 }
 
 // pruneContacts leaves those alone that mail or the outside CRM brought in: they

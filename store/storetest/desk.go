@@ -36,6 +36,9 @@ func furnish(t *testing.T, db *store.DB) {
 				return err
 			}
 		}
+		if err := tx.PutMarker(ctx, store.Marker{ID: "red", Name: "Red", Colour: "#ff0000"}); err != nil {
+			return err
+		}
 		if err := tx.PutAccount(ctx, account()); err != nil {
 			return err
 		}
@@ -75,6 +78,9 @@ func testDesk(t *testing.T, open Open) {
 		if a == nil || !reflect.DeepEqual(*a, account()) {
 			t.Errorf("account %+v", a)
 		}
+	}
+	if m := desk.Marker("red"); m == nil || m.Name != "Red" || m.Colour != "#ff0000" || desk.Marker("blue") != nil {
+		t.Errorf("marker %+v", m)
 	}
 	if a := desk.AgentByKey("anna@desk.example"); a == nil || a != desk.Agent("anna") || a.Email != "anna@desk.example" {
 		t.Errorf("agent %+v", a)
@@ -157,6 +163,9 @@ func testDeskConflicts(t *testing.T, open Open) {
 		"status": func(ctx context.Context, tx *store.Tx) error {
 			return tx.PutStatus(ctx, store.Status{ID: "s2", Name: "New"})
 		},
+		"marker": func(ctx context.Context, tx *store.Tx) error {
+			return tx.PutMarker(ctx, store.Marker{ID: "m2", Name: "Red"})
+		},
 		"account": func(ctx context.Context, tx *store.Tx) error { return tx.PutAccount(ctx, other) },
 		"agent": func(ctx context.Context, tx *store.Tx) error {
 			return tx.PutAgent(ctx, store.Agent{ID: "a2", Key: "anna@desk.example"})
@@ -181,7 +190,10 @@ func testDeskInUse(t *testing.T, open Open) {
 	db := one(t, open)
 	furnish(t, db)
 	addTicket(t, db, func(ticket *store.Ticket) {
-		ticket.ChannelID, ticket.StatusID, ticket.OwnerID = "sales", "done", "anna"
+		ticket.ChannelID, ticket.StatusID, ticket.OwnerID, ticket.MarkerID = "sales", "done", "anna", "red"
+	})
+	update(t, db, func(ctx context.Context, tx *store.Tx) error {
+		return tx.PutMarker(ctx, store.Marker{ID: "blue", Name: "Blue", Colour: "#0000ff"})
 	})
 	type del func(*store.Tx, context.Context, string) error
 	cases := []struct {
@@ -194,6 +206,8 @@ func testDeskInUse(t *testing.T, open Open) {
 		{"channel of a ticket", (*store.Tx).DeleteChannel, "sales", false},
 		{"status of a channel", (*store.Tx).DeleteStatus, "new", false},
 		{"status of a ticket", (*store.Tx).DeleteStatus, "done", false},
+		{"marker of a ticket", (*store.Tx).DeleteMarker, "red", false},
+		{"marker", (*store.Tx).DeleteMarker, "blue", true},
 		{"agent of a ticket", (*store.Tx).DeleteAgent, "anna", false},
 		{"agent", (*store.Tx).DeleteAgent, "otto", true},
 		{"account", (*store.Tx).DeleteAccount, "mail", true},
