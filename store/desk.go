@@ -214,6 +214,7 @@ type Desk struct {
 	Agents        []Agent
 	Subscriptions []Subscription
 	Markers       []Marker
+	Templates     []Template
 
 	accounts map[string]*MailAccount // by key of address or alias
 	agents   map[string]*Agent       // by key of email

@@ -10,7 +10,8 @@ import (
 type thingKind string
 
 const (
-	thingMarker thingKind = "marker"
+	thingMarker   thingKind = "marker"
+	thingTemplate thingKind = "template"
 )
 
 // Marker is a colour that agents mark tickets with.
@@ -77,6 +78,8 @@ func (d *Desk) addThing(kind thingKind, text string) error {
 	switch kind {
 	case thingMarker:
 		return addDoc(&d.Markers, text)
+	case thingTemplate:
+		return addDoc(&d.Templates, text)
 	}
 	return nil
 }
@@ -90,10 +93,10 @@ func addDoc[T any](all *[]T, text string) error {
 	return nil
 }
 
-// thing finds one of a kind by its id, or nil.
-func thing[T any](all []T, id string, idOf func(*T) string) *T {
+// thing finds one of a kind by its id or name, or nil.
+func thing[T any](all []T, want string, of func(*T) string) *T {
 	for i := range all {
-		if idOf(&all[i]) == id {
+		if of(&all[i]) == want {
 			return &all[i]
 		}
 	}

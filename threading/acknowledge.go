@@ -22,9 +22,8 @@ func (f *filing) acknowledge(ctx context.Context, t store.Ticket, a store.Activi
 	account := f.desk.Account(t.AccountID)
 	m := f.newMail(store.MailAck, account, t, a)
 	m.To = []store.Address{{Address: f.author.String()}}
-	m.Subject = f.s.keys.Tag(t.Number) + " We have received your message"
-	m.Text = "We have received your message and will answer it as soon as we can.\n\n" +
-		"Its number is " + f.s.Reference(t.Number) + ". Please keep it in the subject when you write again.\n"
+	said := fill(f.receipt(t), f.ownValues(t))
+	m.Subject, m.Text, m.HTML = f.s.keys.Tag(t.Number)+" "+said.Subject, said.Text, said.HTML
 	m.AutoSubmitted = "auto-replied"
 	m.InReplyTo = a.MessageID
 	if a.MessageID != "" {
@@ -32,6 +31,25 @@ func (f *filing) acknowledge(ctx context.Context, t store.Ticket, a store.Activi
 	}
 	f.acked = true
 	return f.send(ctx, account, m, []string{f.author.String()})
+}
+
+// receipt gives the words of an acknowledgement: the channel's template, or ours
+// where it names none.
+func (f *filing) receipt(t store.Ticket) store.Template {
+	ours := store.Template{
+		Subject: "We have received your message",
+		Text: "We have received your message and will answer it as soon as we can.\n\n" +
+			"Its number is {{ticket.reference}}. Please keep it in the subject when you write again.\n",
+	}
+	chosen := f.desk.Template(f.desk.Channel(t.ChannelID).Acknowledge.TemplateID)
+	if chosen == nil {
+		return ours
+	}
+	said := *chosen
+	if said.Subject == "" {
+		said.Subject = ours.Subject
+	}
+	return said
 }
 
 // mayAcknowledge decides whether a new ticket is acknowledged, and says why.

@@ -44,6 +44,7 @@ func TestLivesOfThings(t *testing.T) {
 		want         any
 	}{
 		{"admin", "/channels", m{"name": "Backend", "reopen_days": 3}, m{"reopen_days": nil, "signature": "--\nBye"}, "reopen_days", nil},
+		{"admin", "/templates", m{"name": "Hello", "text": "Hello"}, m{"text": "Hi {{contact.name}}"}, "text", "Hi {{contact.name}}"},
 		{"admin", "/markers", m{"name": "Red", "colour": "#FF0000"}, m{"colour": "#aa0000"}, "colour", "#aa0000"},
 		{"admin", "/statuses", m{"name": "Waiting", "responsibility": "customer"}, m{"position": 9}, "position", 9.0},
 		{"admin", "/mail-accounts", m{"address": "Büro@Exämple.test", "default_channel_id": f.channel, "aliases": []string{"office@example.test"}},
@@ -96,6 +97,10 @@ func TestRefusedThings(t *testing.T) {
 		{"/statuses", m{"closed": true}, "name"},
 		{"/markers", m{"name": "Red", "colour": "red"}, "colour"},
 		{"/markers", m{"colour": "#ff0000"}, "name"},
+		{"/templates", m{"name": "x"}, "text"},
+		{"/templates", m{"name": "x", "text": "{{nothing}}"}, "text"},
+		{"/templates", m{"name": "x", "text": "x", "channel_ids": []string{"none"}}, "channel_ids[0]"},
+		{"/channels", m{"name": "x", "acknowledge": m{"template_id": "none"}}, "acknowledge.template_id"},
 		{"/mail-accounts", m{"address": "a@example.test"}, "default_channel_id"},
 		{"/mail-accounts", m{"address": "a@example.test", "default_channel_id": "none"}, "default_channel_id"},
 		{"/mail-accounts", m{"default_channel_id": f.channel}, "address"},

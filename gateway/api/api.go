@@ -109,6 +109,7 @@ func (a *api) register() {
 	a.registerSubscriptions()
 	a.registerStatuses()
 	a.registerMarkers()
+	a.registerTemplates()
 	a.registerAccounts()
 	a.registerAgents()
 	a.registerContacts()

@@ -138,6 +138,13 @@ func checkChannel(desk *store.Desk, c store.Channel) []fieldError {
 	named("on_outgoing", c.OnOutgoing, desk.Status(c.OnOutgoing) != nil)
 	named("default_status_id", c.DefaultStatusID, desk.Status(c.DefaultStatusID) != nil)
 	named("account_id", c.AccountID, desk.Account(c.AccountID) != nil)
+	if t := desk.Template(c.Acknowledge.TemplateID); t != nil {
+		for _, e := range refusals(threading.CheckAcknowledgement(*t)) {
+			errs = append(errs, fieldError{Field: "acknowledge.template_id", Message: e.Message})
+		}
+	} else {
+		named("acknowledge.template_id", c.Acknowledge.TemplateID, false)
+	}
 	for i, id := range c.Statuses {
 		named("statuses["+strconv.Itoa(i)+"]", "given", desk.Status(id) != nil)
 	}

@@ -22,6 +22,7 @@ type tickets interface {
 	PatchTicket(ctx context.Context, agent *store.Agent, number int64, p threading.TicketPatch) (store.Ticket, error)
 	AddActivity(ctx context.Context, agent *store.Agent, number int64, n threading.NewActivity) (store.Activity, error)
 	MoveActivity(ctx context.Context, agent *store.Agent, number int64, id string, to int64) (store.Activity, error)
+	FillTemplate(ctx context.Context, agent *store.Agent, number int64, id string) (threading.Filled, error)
 }
 
 type suggestions interface {

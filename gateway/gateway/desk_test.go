@@ -75,18 +75,20 @@ func TestBrokenDeskFilesAreRefusedWithTheirPlace(t *testing.T) {
 func TestNamesThatTheStoreDoesNotKnowAreRefusedWithTheirPlace(t *testing.T) {
 	core := testCore(t, testConfig(t))
 	for text, want := range map[string]string{
-		"[[channel]]\nname = \"A\"\ndefault_owner = \"bob@example.test\"\n":               `desk.toml:3: channel.default_owner: there is no agent "bob@example.test"`,
-		"[[channel]]\nname = \"A\"\non_incoming = \"Burning\"\n":                          `desk.toml:3: channel.on_incoming: there is no status "Burning"`,
-		"[[channel]]\nname = \"A\"\naccount = \"a@example.test\"\n":                       `desk.toml:3: channel.account: there is no mail account "a@example.test"`,
-		"[[channel]]\nname = \"A\"\nsubscriptions = [{agent = \"b@example.test\"}]\n":     `desk.toml:3: channel.subscriptions: there is no agent "b@example.test"`,
-		"[[mail_account]]\naddress = \"a@example.test\"\n":                                `desk.toml:1: mail_account.default_channel: is missing: an account of the type ticket needs one`,
-		"[[mail_account]]\naddress = \"a@example.test\"\ndefault_channel = \"Nowhere\"\n": "desk.toml:3: mail_account.default_channel: there is no channel \"Nowhere\"\ndesk.toml:3: mail_account.default_channel: is missing: an account of the type ticket needs one",
-		"[[contact]]\nemails = [\"c@example.test\"]\ncompany = \"Nobody Ltd\"\n":          `desk.toml:3: contact.company: there is no company "Nobody Ltd"`,
-		"[[company]]\nname = \"A\"\nparent = \"A\"\n":                                     `desk.toml:3: company.parent: there is no other company "A"`,
-		"[[company]]\nname = \"A\"\ndomains = [\"not a domain\"]\n":                       `desk.toml:3: company.domains: "not a domain" is no domain`,
-		"[[status]]\nname = \"Gone\"\nclosed = true\n":                                    `desk.toml:3: status.closed: a closed status has the responsibility "none", and an open one has not`,
-		"[[marker]]\nname = \"Red\"\ncolour = \"red\"\n":                                  `desk.toml:3: marker.colour: "red" is not written as #rrggbb`,
-		"[[agent]]\nemail = \"ann@example.test\"\nnotify = {owner = \"shout\"}\n":         `desk.toml:3: agent.notify.owner: "shout" is none of mail, none`,
+		"[[channel]]\nname = \"A\"\ndefault_owner = \"bob@example.test\"\n":                                                  `desk.toml:3: channel.default_owner: there is no agent "bob@example.test"`,
+		"[[channel]]\nname = \"A\"\non_incoming = \"Burning\"\n":                                                             `desk.toml:3: channel.on_incoming: there is no status "Burning"`,
+		"[[channel]]\nname = \"A\"\naccount = \"a@example.test\"\n":                                                          `desk.toml:3: channel.account: there is no mail account "a@example.test"`,
+		"[[channel]]\nname = \"A\"\nsubscriptions = [{agent = \"b@example.test\"}]\n":                                        `desk.toml:3: channel.subscriptions: there is no agent "b@example.test"`,
+		"[[mail_account]]\naddress = \"a@example.test\"\n":                                                                   `desk.toml:1: mail_account.default_channel: is missing: an account of the type ticket needs one`,
+		"[[mail_account]]\naddress = \"a@example.test\"\ndefault_channel = \"Nowhere\"\n":                                    "desk.toml:3: mail_account.default_channel: there is no channel \"Nowhere\"\ndesk.toml:3: mail_account.default_channel: is missing: an account of the type ticket needs one",
+		"[[contact]]\nemails = [\"c@example.test\"]\ncompany = \"Nobody Ltd\"\n":                                             `desk.toml:3: contact.company: there is no company "Nobody Ltd"`,
+		"[[company]]\nname = \"A\"\nparent = \"A\"\n":                                                                        `desk.toml:3: company.parent: there is no other company "A"`,
+		"[[company]]\nname = \"A\"\ndomains = [\"not a domain\"]\n":                                                          `desk.toml:3: company.domains: "not a domain" is no domain`,
+		"[[status]]\nname = \"Gone\"\nclosed = true\n":                                                                       `desk.toml:3: status.closed: a closed status has the responsibility "none", and an open one has not`,
+		"[[template]]\nname = \"T\"\ntext = \"{{x}}\"\n":                                                                     `desk.toml:3: template.text: invalid text: there is no place {{x}}; there are ticket.subject, contact.name, contact.email, company.name, agent.name, ticket.number, ticket.reference, channel.name`,
+		"[[template]]\nname = \"T\"\ntext = \"{{contact.name}}\"\n[[channel]]\nname = \"A\"\nacknowledge_template = \"T\"\n": `desk.toml:6: channel.acknowledge_template: template "T": invalid text: an acknowledgement repeats no word of its reader: {{contact.name}} can't stand in it`,
+		"[[marker]]\nname = \"Red\"\ncolour = \"red\"\n":                                                                     `desk.toml:3: marker.colour: "red" is not written as #rrggbb`,
+		"[[agent]]\nemail = \"ann@example.test\"\nnotify = {owner = \"shout\"}\n":                                            `desk.toml:3: agent.notify.owner: "shout" is none of mail, none`,
 		"[[mail_account]]\naddress = \"a@example.test\"\ntype = \"system\"\n[[mail_account]]\naddress = \"b@example.test\"\ntype = \"system\"\naliases = [\"a@example.test\"]\n": "desk.toml:5: mail_account.address: conflict aliases: exists already",
 	} {
 		file, err := ReadDesk("desk.toml", []byte(text))

@@ -91,7 +91,9 @@ func (a *applier) run(ctx context.Context) error {
 	steps := []func(context.Context) error{
 		func(ctx context.Context) error { return a.statuses().apply(ctx, a) },
 		func(ctx context.Context) error { return a.markers().apply(ctx, a) },
-		a.agents, a.allCompanies, a.contacts, a.channels, a.accounts, a.channelLinks, a.subscriptions,
+		a.agents, a.allCompanies, a.contacts, a.channels, a.accounts,
+		func(ctx context.Context) error { return a.templates().apply(ctx, a) },
+		a.channelLinks, a.subscriptions,
 	}
 	if a.opt.Prune {
 		steps = append(steps, a.prune)

@@ -127,7 +127,8 @@ func (a *applier) agentLink(d *difference, i int, field string, have, want *stri
 	}, a.agentName)
 }
 
-// channelLinks ties channels to the account that they send with.
+// channelLinks ties channels to the account that they send with, and to the
+// template that they acknowledge with.
 func (a *applier) channelLinks(ctx context.Context) error {
 	for i, e := range a.file.Channels {
 		c := *a.desk.ChannelByName(e.Name)
@@ -139,11 +140,32 @@ func (a *applier) channelLinks(ctx context.Context) error {
 			a.bad(pathOf("channel", i, "account"), "there is no mail account %q", address)
 			return ""
 		}, a.accountName)
+		a.ackTemplate(d, i, &c, e.AckTemplate)
 		if err := a.put(d, pathOf("channel", i, "account"), func() error { return a.tx.PutChannel(ctx, c) }); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (a *applier) ackTemplate(d *difference, i int, c *store.Channel, want *string) {
+	path := pathOf("channel", i, "acknowledge_template")
+	setLink(d, "acknowledge_template", &c.Acknowledge.TemplateID, want, func(name string) string {
+		t := a.desk.TemplateByName(name)
+		if t == nil {
+			a.bad(path, "there is no template %q", name)
+			return ""
+		}
+		if err := threading.CheckAcknowledgement(*t); err != nil {
+			a.bad(path, "template %q: %v", name, err)
+		}
+		return t.ID
+	}, func(id string) string {
+		if t := a.desk.Template(id); t != nil {
+			return t.Name
+		}
+		return ""
+	})
 }
 
 func (a *applier) accountName(id string) string {

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"ticketgate/store"
+	"ticketgate/threading"
 )
 
 // things is one kind of what a desk file names by a name alone: E as it stands
@@ -96,4 +97,54 @@ func (a *applier) markerFields(d *difference, i int, m *store.Marker, e *MarkerE
 	if !store.IsColour(m.Colour) {
 		a.bad(pathOf("marker", i, "colour"), "%q is not written as #rrggbb", m.Colour)
 	}
+}
+
+func (a *applier) templates() things[TemplateEntry, store.Template] {
+	return things[TemplateEntry, store.Template]{
+		kind: "template", entries: a.file.Templates, all: a.desk.Templates,
+		entryName: func(e *TemplateEntry) string { return e.Name },
+		name:      func(t *store.Template) string { return t.Name },
+		fresh:     func(name string, _ int) store.Template { return store.Template{ID: store.NewID(), Name: name} },
+		fields:    a.templateFields, put: a.tx.PutTemplate,
+		remove: func(ctx context.Context, t store.Template) error { return a.tx.DeleteTemplate(ctx, t.ID) },
+	}
+}
+
+func (a *applier) templateFields(d *difference, i int, t *store.Template, e *TemplateEntry) {
+	setField(d, "subject", &t.Subject, e.Subject)
+	setField(d, "text", &t.Text, e.Text)
+	setField(d, "html", &t.HTML, e.HTML)
+	a.channelList(d, pathOf("template", i, "channels"), &t.ChannelIDs, e.Channels)
+	if err := threading.CheckTemplate(*t); err != nil {
+		a.bad(pathOf("template", i, "text"), "%v", err)
+	}
+	for _, c := range a.desk.Channels {
+		if c.Acknowledge.TemplateID != t.ID {
+			continue
+		}
+		if err := threading.CheckAcknowledgement(*t); err != nil {
+			a.bad(pathOf("template", i, "text"), "%v", err)
+		}
+	}
+}
+
+// channelList is setList for a list of channels, which the file names.
+func (a *applier) channelList(d *difference, path string, have *[]string, want *[]string) {
+	if want == nil {
+		return
+	}
+	var names, ids []string
+	for _, id := range *have {
+		names = append(names, a.channelName(id))
+	}
+	for _, name := range *want {
+		c := a.desk.ChannelByName(name)
+		if c == nil {
+			a.bad(path, "there is no channel %q", name)
+			return
+		}
+		ids = append(ids, c.ID)
+	}
+	setList(d, "channels", &names, want)
+	*have = ids
 }

@@ -19,13 +19,14 @@ import (
 // natural names: channel and status by name, account, agent and contact by
 // address, company by name. What an entry leaves out stays as it is.
 type DeskFile struct {
-	Statuses  []StatusEntry  `toml:"status"`
-	Markers   []MarkerEntry  `toml:"marker"`
-	Channels  []ChannelEntry `toml:"channel"`
-	Accounts  []AccountEntry `toml:"mail_account"`
-	Agents    []AgentEntry   `toml:"agent"`
-	Companies []CompanyEntry `toml:"company"`
-	Contacts  []ContactEntry `toml:"contact"`
+	Statuses  []StatusEntry   `toml:"status"`
+	Markers   []MarkerEntry   `toml:"marker"`
+	Templates []TemplateEntry `toml:"template"`
+	Channels  []ChannelEntry  `toml:"channel"`
+	Accounts  []AccountEntry  `toml:"mail_account"`
+	Agents    []AgentEntry    `toml:"agent"`
+	Companies []CompanyEntry  `toml:"company"`
+	Contacts  []ContactEntry  `toml:"contact"`
 
 	document *document
 	problems []error
@@ -45,6 +46,15 @@ type MarkerEntry struct {
 	Colour *string `toml:"colour"` // #rrggbb
 }
 
+// TemplateEntry is one [[template]].
+type TemplateEntry struct {
+	Name     string    `toml:"name"`
+	Subject  *string   `toml:"subject"`
+	Text     *string   `toml:"text"`
+	HTML     *string   `toml:"html"`
+	Channels *[]string `toml:"channels"` // where it is offered; none: everywhere
+}
+
 // ChannelEntry is one [[channel]].
 type ChannelEntry struct {
 	Name               string              `toml:"name"`
@@ -62,6 +72,7 @@ type ChannelEntry struct {
 	OnOutgoing         *string             `toml:"on_outgoing"`
 	DefaultStatus      *string             `toml:"default_status"`
 	Acknowledge        *bool               `toml:"acknowledge"`
+	AckTemplate        *string             `toml:"acknowledge_template"`
 	AckLimit           *int                `toml:"ack_limit"`
 	Signature          *string             `toml:"signature"`
 	Account            *string             `toml:"account"`
@@ -176,6 +187,9 @@ func (f *DeskFile) checkNames() {
 	}
 	for i, e := range f.Markers {
 		f.checkName("marker", i, "name", e.Name, seen(f.Markers[:i], func(o MarkerEntry) string { return o.Name }))
+	}
+	for i, e := range f.Templates {
+		f.checkName("template", i, "name", e.Name, seen(f.Templates[:i], func(o TemplateEntry) string { return o.Name }))
 	}
 	for i, e := range f.Channels {
 		f.checkName("channel", i, "name", e.Name, seen(f.Channels[:i], func(o ChannelEntry) string { return o.Name }))

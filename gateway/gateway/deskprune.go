@@ -13,6 +13,7 @@ func (a *applier) prune(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{
 		a.pruneSubscriptions, a.pruneAccounts, a.pruneChannels, a.pruneContacts, a.pruneCompanies, a.pruneAgents, a.pruneStatuses,
 		func(ctx context.Context) error { return a.markers().prune(ctx, a) },
+		func(ctx context.Context) error { return a.templates().prune(ctx, a) },
 	} {
 		if err := step(ctx); err != nil {
 			return err

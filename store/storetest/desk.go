@@ -21,7 +21,7 @@ func furnish(t *testing.T, db *store.DB) {
 	update(t, db, func(ctx context.Context, tx *store.Tx) error {
 		for _, c := range []store.Channel{
 			{ID: "support", Name: "Support", Active: true, ReopenDays: &days, DefaultStatusID: "new", Statuses: []string{"new"},
-				Acknowledge: store.Acknowledge{Enabled: true}},
+				Acknowledge: store.Acknowledge{Enabled: true, TemplateID: "hello"}},
 			{ID: "sales", Name: "Sales"},
 		} {
 			if err := tx.PutChannel(ctx, c); err != nil {
@@ -35,6 +35,9 @@ func furnish(t *testing.T, db *store.DB) {
 			if err := tx.PutStatus(ctx, s); err != nil {
 				return err
 			}
+		}
+		if err := tx.PutTemplate(ctx, store.Template{ID: "hello", Name: "Hello", Text: "Hello"}); err != nil {
+			return err
 		}
 		if err := tx.PutMarker(ctx, store.Marker{ID: "red", Name: "Red", Colour: "#ff0000"}); err != nil {
 			return err
@@ -78,6 +81,9 @@ func testDesk(t *testing.T, open Open) {
 		if a == nil || !reflect.DeepEqual(*a, account()) {
 			t.Errorf("account %+v", a)
 		}
+	}
+	if h := desk.Template("hello"); h == nil || h != desk.TemplateByName("Hello") || !h.Offered("sales") {
+		t.Errorf("template %+v", h)
 	}
 	if m := desk.Marker("red"); m == nil || m.Name != "Red" || m.Colour != "#ff0000" || desk.Marker("blue") != nil {
 		t.Errorf("marker %+v", m)
@@ -206,6 +212,7 @@ func testDeskInUse(t *testing.T, open Open) {
 		{"channel of a ticket", (*store.Tx).DeleteChannel, "sales", false},
 		{"status of a channel", (*store.Tx).DeleteStatus, "new", false},
 		{"status of a ticket", (*store.Tx).DeleteStatus, "done", false},
+		{"template of a channel", (*store.Tx).DeleteTemplate, "hello", false},
 		{"marker of a ticket", (*store.Tx).DeleteMarker, "red", false},
 		{"marker", (*store.Tx).DeleteMarker, "blue", true},
 		{"agent of a ticket", (*store.Tx).DeleteAgent, "anna", false},
