@@ -97,7 +97,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	}
 	age := 0.0
 	if !oldest.IsZero() {
-		age = m.service.opt.Now().Sub(oldest).Seconds()
+		age = max(0, m.service.opt.Now().Sub(oldest).Seconds()) // all that waits may be for later
 	}
 	gauge(m.oldest, age)
 }

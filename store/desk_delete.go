@@ -111,13 +111,15 @@ func (tx *Tx) DeleteAgent(ctx context.Context, id string) error {
 		use{"a ticket", `SELECT 1 FROM tickets WHERE owner_id = $1 AND owner_id <> '' LIMIT 1`},
 		use{"a ticket", `SELECT 1 FROM tickets WHERE responsible_id = $1 AND responsible_id <> '' LIMIT 1`},
 		use{"a ticket", `SELECT 1 FROM tickets WHERE created_by = $1 AND created_by <> '' LIMIT 1`},
-		use{"an activity", `SELECT 1 FROM activities WHERE created_by = $1 AND created_by <> '' LIMIT 1`})
+		use{"an activity", `SELECT 1 FROM activities WHERE created_by = $1 AND created_by <> '' LIMIT 1`},
+		use{"a draft", `SELECT 1 FROM drafts WHERE agent_id = $1 LIMIT 1`})
 	if err != nil {
 		return err
 	}
 	for _, sql := range []string{
 		`DELETE FROM subscriptions WHERE agent_id = $1`,
 		`DELETE FROM tokens WHERE agent_id = $1`,
+		`DELETE FROM uploads WHERE agent_id = $1`,
 	} {
 		if _, err := tx.exec(ctx, sql, id); err != nil {
 			return err

@@ -99,7 +99,7 @@ type Delivery struct {
 	NextAttemptAt time.Time
 	Warned        bool // the ticket was told that it takes long
 	Bounced       bool // a bounce came; it outweighs a later outcome
-	CreatedAt     time.Time
+	CreatedAt     time.Time // since when it could leave: for an answer with a send_at, that time
 	UpdatedAt     time.Time
 	RetriedAt     time.Time // when somebody last asked for it to be tried: retry or release; zero: never
 	LastCode      int

@@ -195,6 +195,7 @@ type ActivityDetail struct {
 	Withheld      bool      `json:"withheld,omitempty"` // status and reopening wait for a DNS look-up
 	Duplicate     string    `json:"duplicate,omitempty"`
 	OriginalEvent string    `json:"event,omitempty"` // what a system activity tells of
+	SendAt        time.Time `json:"send_at,omitzero"` // when an answer leaves that was not to leave at once
 }
 
 // Change is one field that an activity changed.

@@ -9,6 +9,7 @@ import (
 const (
 	ListMy       = "my"
 	ListOverview = "overview"
+	ListDrafts   = "drafts" // no tickets yet: Tx.Drafts
 )
 
 // TicketFilter chooses tickets; empty fields don't.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"ticketgate/store"
 	"ticketgate/threading/message"
@@ -27,6 +28,9 @@ type NewActivity struct {
 	ResponsibleID *string
 	ChannelID     *string
 	Priority      *store.Priority
+	MarkerID      *string
+	SendAt        time.Time // of an outgoing email: when it leaves; zero: at once
+	DraftID       string    // the agent's draft that it is made of, and whose id it gets
 }
 
 // AddActivity adds an entry to a ticket that the agent sees. An outgoing one
@@ -37,7 +41,10 @@ func (s *Service) AddActivity(ctx context.Context, agent *store.Agent, number in
 	if err := n.check(); err != nil {
 		return store.Activity{}, err
 	}
-	body, err := s.prepare(ctx, n.Text, n.HTML, n.Attachments)
+	if err := s.checkSendAt(n.SendAt, n.Type == store.TypeOutgoing && n.Medium == store.MediumEmail); err != nil {
+		return store.Activity{}, err
+	}
+	body, err := s.prepare(ctx, agent, n.Text, n.HTML, n.Attachments)
 	if err != nil {
 		return store.Activity{}, err
 	}
@@ -52,6 +59,9 @@ func (s *Service) AddActivity(ctx context.Context, agent *store.Agent, number in
 		}
 		if t.MergedInto != 0 {
 			return s.wentInto(t)
+		}
+		if err := w.spend(ctx, agent, n.DraftID, body); err != nil {
+			return err
 		}
 		e := &entry{work: w, agent: agent, n: n, body: body, t: &t}
 		made = e.begin()
@@ -84,6 +94,25 @@ func (n *NewActivity) check() error {
 	return nil
 }
 
+// latest is how far ahead an answer may be written.
+const latest = 366 * 24 * time.Hour
+
+// checkSendAt refuses a time at which no mail can leave.
+func (s *Service) checkSendAt(at time.Time, mail bool) error {
+	now := s.now()
+	switch {
+	case at.IsZero():
+		return nil
+	case !mail:
+		return store.Invalid("send_at", "only an outgoing email is sent")
+	case !at.After(now):
+		return store.Invalid("send_at", "has passed")
+	case at.Sub(now) > latest:
+		return store.Invalid("send_at", "is more than a year ahead")
+	}
+	return nil
+}
+
 // entry is one run of a transaction that adds an activity.
 type entry struct {
 	*work
@@ -101,7 +130,10 @@ func (e *entry) begin() store.Activity {
 		Subject: e.n.Subject, Text: e.body.text, HTML: e.body.html, ReplyText: e.body.text, CreatedAt: e.now,
 		Author: store.Author{Kind: store.AuthorAgent, ID: e.agent.ID, Name: e.agent.Name},
 	}
-	a.Comment = message.Clean(e.n.Comment)
+	if e.n.DraftID != "" {
+		a.ID = e.n.DraftID
+	}
+	a.Comment, a.SendAt = message.Clean(e.n.Comment), e.n.SendAt
 	return a
 }
 
@@ -190,7 +222,7 @@ func (e *entry) recorded(ctx context.Context, a *store.Activity) error {
 // alongside does what the agent asked for in the same step, and what the
 // channel says about the status.
 func (e *entry) alongside(a *store.Activity) error {
-	p := TicketPatch{StatusID: e.n.StatusID, OwnerID: e.n.OwnerID, ResponsibleID: e.n.ResponsibleID, ChannelID: e.n.ChannelID, Priority: e.n.Priority}
+	p := TicketPatch{StatusID: e.n.StatusID, OwnerID: e.n.OwnerID, ResponsibleID: e.n.ResponsibleID, ChannelID: e.n.ChannelID, Priority: e.n.Priority, MarkerID: e.n.MarkerID}
 	changes, err := e.apply(e.t, p)
 	if err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"ticketgate/store"
 )
@@ -227,5 +228,39 @@ func TestMovingATicketTakesItOutOfSight(t *testing.T) {
 	}
 	if _, err := d.Ticket(d.ctx, d.anna, r.Ticket); !store.IsNotFound(err) {
 		t.Errorf("she still sees it: %v", err)
+	}
+}
+
+// An answer with a send_at waits in the ledger, and is dated when it leaves.
+func TestAnswerForLater(t *testing.T) {
+	d := newDesk(t)
+	r := d.open()
+	at := d.now.Add(48 * time.Hour)
+	a, err := d.AddActivity(d.ctx, d.anna, r.Ticket, NewActivity{Type: store.TypeOutgoing, Text: "Later", SendAt: at})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows, mails := d.deliveries(r.Ticket, store.MailAnswer)
+	if len(rows) != 1 || !rows[0].NextAttemptAt.Equal(at) || !rows[0].CreatedAt.Equal(at) || !mails[0].Date.Equal(at) || !a.SendAt.Equal(at) {
+		t.Fatalf("%+v %+v", rows, mails)
+	}
+	for _, due := range d.queued {
+		if due.DeliveryID == rows[0].ID && !due.DueAt.Equal(at) {
+			t.Errorf("it is queued for %v", due.DueAt)
+		}
+	}
+	claim := func(now time.Time) (claimed bool) {
+		d.update(func(ctx context.Context, tx *store.Tx) error {
+			_, _, ok, err := tx.ClaimDelivery(ctx, rows[0].ID, now, now.Add(time.Minute))
+			claimed = ok
+			return err
+		})
+		return claimed
+	}
+	if claim(at.Add(-time.Second)) {
+		t.Error("it left too early")
+	}
+	if !claim(at) {
+		t.Error("it does not leave when it should")
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"html"
 	"regexp"
+	"slices"
 	"strings"
 
 	"ticketgate/store"
@@ -14,6 +15,7 @@ import (
 
 // File is an attachment as an agent hands it in.
 type File struct {
+	UploadID  string // of a file that he handed in before; only a Name can be given it anew
 	Name      string
 	Type      string
 	Content   []byte
@@ -28,11 +30,12 @@ type content struct {
 	wire  string // HTML as it goes out
 	files []store.Attachment
 	blobs []store.Blob
+	taken []string // uploads that become attachments
 	size  int64
 }
 
 // prepare makes an agent's words ready outside of any transaction.
-func (s *Service) prepare(ctx context.Context, text, rich string, files []File) (content, error) {
+func (s *Service) prepare(ctx context.Context, agent *store.Agent, text, rich string, files []File) (content, error) {
 	c := content{text: message.Clean(text), wire: message.Clean(rich)}
 	if c.wire != "" {
 		var images []File
@@ -46,39 +49,73 @@ func (s *Service) prepare(ctx context.Context, text, rich string, files []File) 
 		}
 	}
 	for i, f := range files {
-		if err := c.add(ctx, s, i, f); err != nil {
+		add := c.add
+		if f.UploadID != "" {
+			add = func(ctx context.Context, s *Service, i int, f File) error { return c.take(ctx, s, agent, i, f) }
+		}
+		if err := add(ctx, s, i, f); err != nil {
 			return content{}, err
 		}
 	}
 	return c, nil
 }
 
-func (c *content) add(ctx context.Context, s *Service, i int, f File) error {
-	field := fmt.Sprintf("attachments[%d]", i)
-	name := message.CleanLine(f.Name)
-	if name == "" {
-		return store.Invalid(field+".name", "an attachment needs a name")
+// take makes an attachment of a file that the agent handed in before.
+func (c *content) take(ctx context.Context, s *Service, agent *store.Agent, i int, f File) error {
+	if slices.Contains(c.taken, f.UploadID) {
+		return store.Invalid(fmt.Sprintf("attachments[%d].file_id", i), "stands there twice")
 	}
-	for _, value := range []string{f.Name, f.Type, f.ContentID} {
-		if strings.ContainsAny(value, "\r\n\x00") {
-			return store.Invalid(field, "must hold no line break")
-		}
+	u, err := s.upload(ctx, agent, f.UploadID)
+	if store.IsNotFound(err) {
+		return store.Invalid(fmt.Sprintf("attachments[%d].file_id", i), "there is no such file")
+	}
+	if err != nil {
+		return err
+	}
+	if name := message.CleanLine(f.Name); name != "" {
+		u.Name = name
+	}
+	c.taken = append(c.taken, u.ID)
+	c.attach(i, store.Attachment{Name: u.Name, Type: u.Type, Size: u.Size, ContentID: f.ContentID, Hash: u.Hash})
+	return nil
+}
+
+// attach adds a file whose bytes are kept.
+func (c *content) attach(i int, f store.Attachment) {
+	f.ID, f.Position, f.ContentID = store.NewID(), i, strings.Trim(f.ContentID, "<>")
+	f.Inline = f.ContentID != ""
+	c.size += f.Size
+	c.files = append(c.files, f)
+}
+
+func (c *content) add(ctx context.Context, s *Service, i int, f File) error {
+	name, kind, err := f.named(fmt.Sprintf("attachments[%d]", i))
+	if err != nil {
+		return err
 	}
 	blob, err := s.db.Stage(ctx, f.Content)
 	if err != nil {
 		return err
 	}
-	kind := f.Type
-	if kind == "" {
+	c.blobs = append(c.blobs, blob)
+	c.attach(i, store.Attachment{Name: name, Type: kind, Size: int64(len(f.Content)), ContentID: f.ContentID, Hash: blob.Hash})
+	return nil
+}
+
+// named gives the name and type of a file as they are kept.
+func (f File) named(field string) (name, kind string, err error) {
+	if name = message.CleanLine(f.Name); name == "" {
+		return "", "", store.Invalid(field+".name", "an attachment needs a name")
+	}
+	for _, value := range []string{f.Name, f.Type, f.ContentID} {
+		if strings.ContainsAny(value, "\r\n\x00") {
+			return "", "", store.Invalid(field, "must hold no line break")
+		}
+	}
+	if kind = message.CleanLine(f.Type); kind == "" {
 		kind = "application/octet-stream"
 	}
-	c.blobs = append(c.blobs, blob)
-	c.size += int64(len(f.Content))
-	c.files = append(c.files, store.Attachment{
-		ID: store.NewID(), Position: i, Name: name, Type: message.CleanLine(kind), Size: int64(len(f.Content)),
-		Inline: f.ContentID != "", ContentID: strings.Trim(f.ContentID, "<>"), Hash: blob.Hash,
-	})
-	return nil
+	return name, kind, nil
 }
 
 // empty tells whether there is nothing to say.

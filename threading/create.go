@@ -2,6 +2,7 @@ package threading
 
 import (
 	"context"
+	"time"
 
 	"ticketgate/store"
 	"ticketgate/threading/message"
@@ -26,6 +27,8 @@ type NewTicket struct {
 	ResponsibleID string
 	StatusID      string
 	Tags          []string
+	SendAt        time.Time // of email: when the mail leaves; zero: at once
+	DraftID       string    // the agent's draft that it is made of, and whose id it gets
 }
 
 // NewContact is a person that an agent names: looked up first, made if need be.
@@ -48,7 +51,10 @@ func (s *Service) CreateTicket(ctx context.Context, agent *store.Agent, n NewTic
 		return store.Ticket{}, store.Invalid("subject", "is required")
 	}
 	n.Subject = subject
-	body, err := s.prepare(ctx, n.Text, n.HTML, n.Attachments)
+	if err := s.checkSendAt(n.SendAt, n.Kind == store.KindEmail); err != nil {
+		return store.Ticket{}, err
+	}
+	body, err := s.prepare(ctx, agent, n.Text, n.HTML, n.Attachments)
 	if err != nil {
 		return store.Ticket{}, err
 	}
@@ -77,6 +83,9 @@ type creation struct {
 }
 
 func (c *creation) run(ctx context.Context) (store.Ticket, error) {
+	if err := c.spend(ctx, c.agent, c.n.DraftID, c.body); err != nil {
+		return store.Ticket{}, err
+	}
 	kinds := map[store.TicketKind]func(context.Context) (store.Ticket, error){
 		store.KindEmail: c.email, store.KindEnquiry: c.enquiry, store.KindInternal: c.internal,
 	}
@@ -124,7 +133,7 @@ func (c *creation) email(ctx context.Context) (store.Ticket, error) {
 	a := c.activity(&t, store.TypeOutgoing, store.MediumEmail)
 	a.Author = store.Author{Kind: store.AuthorAgent, ID: c.agent.ID, Name: c.agent.Name, Address: c.account.Address}
 	a.From = []store.Address{{Name: c.account.Name, Address: c.account.Address}}
-	a.To, a.Cc, a.Bcc, a.External, a.AccountID = c.to, c.cc, c.bcc, true, c.account.ID
+	a.To, a.Cc, a.Bcc, a.External, a.AccountID, a.SendAt = c.to, c.cc, c.bcc, true, c.account.ID, c.n.SendAt
 	if c.n.StatusID == "" {
 		setStatus(c.desk, &t, c.channel.OnOutgoing, c.now)
 	}
@@ -230,8 +239,12 @@ func (c *creation) ticket(ctx context.Context) (store.Ticket, error) {
 	case c.channel == nil || !c.channel.Active:
 		return store.Ticket{}, store.Invalid("channel_id", "there is no such active channel")
 	}
+	id := c.n.DraftID
+	if id == "" {
+		id = store.NewID()
+	}
 	t := store.Ticket{
-		ID: store.NewID(), Kind: c.n.Kind, Subject: c.n.Subject, ChannelID: c.channel.ID, StatusID: c.n.StatusID,
+		ID: id, Kind: c.n.Kind, Subject: c.n.Subject, ChannelID: c.channel.ID, StatusID: c.n.StatusID,
 		Priority: c.n.Priority, MarkerID: c.n.MarkerID, OwnerID: c.n.OwnerID, ResponsibleID: c.n.ResponsibleID,
 		CreatedBy: c.agent.ID, Tags: c.n.Tags, Version: 1, CreatedAt: c.now, UpdatedAt: c.now,
 	}

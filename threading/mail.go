@@ -17,6 +17,9 @@ func (w *work) newMail(kind store.MailKind, account *store.MailAccount, t store.
 	m := store.Mail{ID: id, Kind: kind, AccountID: account.ID, ActivityID: a.ID, Ticket: t.Number, CreatedAt: w.now}
 	m.From = store.Address{Name: account.Name, Address: account.Address}
 	m.Date = w.now
+	if a.SendAt.After(w.now) && kind == store.MailAnswer {
+		m.Date = a.SendAt
+	}
 	m.MessageID = token + "." + strings.ReplaceAll(id, "-", "") + "@" + domainOf(account.Address)
 	m.LoopMark = w.s.tokens.LoopMark(id)
 	if account.PlusAddressing {
@@ -63,7 +66,7 @@ func (w *work) returnPath(account *store.MailAccount, m store.Mail, delivery str
 }
 
 // send writes a message and a ledger row for each recipient, and remembers its
-// Message-ID. Recipients that are addresses of our own are left out: mail to
+// Message-ID. It leaves at its Date, which may be to come. Recipients that are addresses of our own are left out: mail to
 // ourselves would come back as a new ticket.
 func (w *work) send(ctx context.Context, account *store.MailAccount, m store.Mail, recipients []string) error {
 	var rows []store.Delivery
@@ -79,7 +82,7 @@ func (w *work) send(ctx context.Context, account *store.MailAccount, m store.Mai
 			ID: id, MailID: m.ID, Kind: m.Kind, ActivityID: m.ActivityID, Ticket: m.Ticket, AccountID: account.ID,
 			Recipient: to.String(), RecipientKey: to.Key(), Domain: message.DomainKey(to.Domain),
 			ReturnPath: w.returnPath(account, m, id), MessageID: m.MessageID, State: store.Queued,
-			NextAttemptAt: w.now, CreatedAt: w.now, UpdatedAt: w.now,
+			NextAttemptAt: m.Date, CreatedAt: m.Date, UpdatedAt: w.now,
 		})
 	}
 	if len(rows) == 0 {

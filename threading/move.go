@@ -16,7 +16,33 @@ import (
 // gives the activity where it lies now. Errors: not_found, invalid (to),
 // conflict for a change of status, and between an internal ticket and another.
 func (s *Service) MoveActivity(ctx context.Context, agent *store.Agent, number int64, id string, to int64) (store.Activity, error) {
-	var moved store.Activity
+	m, err := s.move(ctx, agent, number, id, to, Split{})
+	return m.a, err
+}
+
+// Split says what the ticket is like that a part of another one becomes.
+type Split struct {
+	Subject   string // "": the activity's
+	ChannelID string // "": that of the ticket where it lay; the agent need not see it
+}
+
+// SplitActivity makes a new ticket of what was said in one, which it leaves; the
+// two are linked. Otherwise it does as MoveActivity. Errors: not_found, invalid
+// with the field, conflict for a change of status.
+func (s *Service) SplitActivity(ctx context.Context, agent *store.Agent, number int64, id string, p Split) (store.Ticket, error) {
+	subject, err := line("subject", p.Subject)
+	if err != nil {
+		return store.Ticket{}, err
+	}
+	p.Subject = subject
+	m, err := s.move(ctx, agent, number, id, 0, p)
+	return m.to, err
+}
+
+// move runs a move as one transaction, to a ticket or, where that is 0, to a new
+// one.
+func (s *Service) move(ctx context.Context, agent *store.Agent, number int64, id string, to int64, p Split) (move, error) {
+	var done move
 	err := s.do(ctx, func(ctx context.Context, w *work) error {
 		from, err := w.visible(ctx, agent, number)
 		if err != nil {
@@ -31,11 +57,12 @@ func (s *Service) MoveActivity(ctx context.Context, agent *store.Agent, number i
 		case a.Type == store.TypeStatusChange:
 			return store.Errorf(store.CodeConflict, "a change of a ticket stays in its history")
 		}
-		m := &move{work: w, agent: agent, from: from, a: a}
-		moved, err = m.run(ctx, to)
+		m := &move{work: w, agent: agent, from: from, a: a, split: p}
+		err = m.run(ctx, to)
+		done = *m
 		return err
 	})
-	return moved, err
+	return done, err
 }
 
 // move is one run of a transaction that moves an activity.
@@ -45,9 +72,10 @@ type move struct {
 	from  store.Ticket
 	to    store.Ticket
 	a     store.Activity
+	split Split // of a move into a new ticket
 }
 
-func (m *move) run(ctx context.Context, to int64) (store.Activity, error) {
+func (m *move) run(ctx context.Context, to int64) error {
 	var err error
 	if to == 0 {
 		err = m.open(ctx)
@@ -55,24 +83,24 @@ func (m *move) run(ctx context.Context, to int64) (store.Activity, error) {
 		err = m.aim(ctx, to)
 	}
 	if err != nil {
-		return m.a, err
+		return err
 	}
 	if (m.from.Kind == store.KindInternal) != (m.to.Kind == store.KindInternal) {
-		return m.a, store.Errorf(store.CodeConflict, "nothing moves between an internal ticket and one that is not")
+		return store.Errorf(store.CodeConflict, "nothing moves between an internal ticket and one that is not")
 	}
 	if m.a, err = m.tx.MoveActivity(ctx, m.a.ID, m.to.Number, m.now); err != nil {
-		return m.a, err
+		return err
 	}
 	if err := m.rememberMove(ctx, &m.a, m.from.Number); err != nil {
-		return m.a, err
+		return err
 	}
 	if err := m.invite(ctx); err != nil {
-		return m.a, err
+		return err
 	}
 	if err := m.note(ctx); err != nil {
-		return m.a, err
+		return err
 	}
-	return m.a, m.leave(ctx)
+	return m.leave(ctx)
 }
 
 // trail gives the tickets where an activity lay before: one more, or, where it
@@ -128,19 +156,17 @@ func (m *move) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	subject := m.s.keys.bareSubject(m.a.Subject)
-	if subject == "" {
-		subject = m.from.Subject
+	channel, err := m.into()
+	if err != nil {
+		return err
 	}
 	m.to = store.Ticket{
-		Number: number, ID: store.NewID(), Kind: m.kind(), Subject: subject, ChannelID: m.from.ChannelID,
+		Number: number, ID: store.NewID(), Kind: m.kind(), Subject: m.subject(), ChannelID: channel.ID,
 		Priority: store.PriorityNormal, AccountID: m.from.AccountID, CreatedBy: m.agent.ID, Version: 1, CreatedAt: m.now, UpdatedAt: m.now,
 	}
-	if channel := m.desk.Channel(m.from.ChannelID); channel != nil {
-		m.to.StatusID = channel.DefaultStatusID
-		m.to.OwnerID = m.usable(channel.DefaultOwnerID, channel.ID)
-		m.to.ResponsibleID = m.usable(channel.DefaultResponsibleID, channel.ID)
-	}
+	m.to.StatusID = channel.DefaultStatusID
+	m.to.OwnerID = m.usable(channel.DefaultOwnerID, channel.ID)
+	m.to.ResponsibleID = m.usable(channel.DefaultResponsibleID, channel.ID)
 	if m.a.AccountID != "" {
 		m.to.AccountID = m.a.AccountID
 	}
@@ -151,6 +177,31 @@ func (m *move) open(ctx context.Context) error {
 		return err
 	}
 	return m.tx.AddLink(ctx, m.to.Number, m.from.Number, store.LinkSplitFrom, store.LinkSplit)
+}
+
+// into gives the channel of the new ticket.
+func (m *move) into() (store.Channel, error) {
+	id := m.split.ChannelID
+	if id == "" {
+		id = m.from.ChannelID
+	}
+	channel := m.desk.Channel(id)
+	if channel == nil || m.split.ChannelID != "" && !channel.Active {
+		return store.Channel{}, store.Invalid("channel_id", "there is no such active channel")
+	}
+	return *channel, nil
+}
+
+// subject gives the new ticket's: as the agent typed it, else the activity's,
+// else that of the ticket where it lay.
+func (m *move) subject() string {
+	if m.split.Subject != "" {
+		return m.split.Subject
+	}
+	if subject := m.s.keys.bareSubject(m.a.Subject); subject != "" {
+		return subject
+	}
+	return m.from.Subject
 }
 
 // kind gives how the new ticket came about.

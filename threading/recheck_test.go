@@ -274,7 +274,7 @@ func TestK08MovedWhileLookedUp(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		_, err = (&move{work: w, agent: d.anna, from: from, a: x}).run(ctx, b.Ticket)
+		err = (&move{work: w, agent: d.anna, from: from, a: x}).run(ctx, b.Ticket)
 		return err
 	})
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -16,14 +17,18 @@ const activityPath = "/tickets/{number}/activities/{id}"
 
 func (a *api) registerActivities() {
 	add(a, route{id: "list-activities", method: http.MethodGet, path: "/tickets/{number}/activities", tag: tagDesk,
-		find: a.findTicket, summary: "A ticket's history, oldest first"}, a.listActivities)
+		find: a.findTicket, summary: "A ticket's history, oldest first; the caller's own drafts come last"}, a.listActivities)
 	add(a, route{id: "create-activity", method: http.MethodPost, path: "/tickets/{number}/activities", tag: tagDesk,
 		find: a.findTicket, large: true, status: http.StatusCreated,
 		summary: "Answer, note down, or record a call; outgoing by email is sent"}, a.createActivity)
 	add(a, route{id: "get-activity", method: http.MethodGet, path: activityPath, tag: tagDesk,
-		find: a.findActivity, summary: "One activity"}, a.getActivity)
-	add(a, route{id: "patch-activity", method: http.MethodPatch, path: activityPath, tag: tagDesk,
-		find: a.findActivity, summary: "Show or hide an activity in the external access"}, a.patchActivity)
+		find: a.findEntry, summary: "One activity, or the caller's own draft of one"}, a.getActivity)
+	add(a, route{id: "patch-activity", method: http.MethodPatch, path: activityPath, tag: tagDesk, large: true,
+		find: a.findEntry, summary: "Show or hide an activity in the external access; of a draft, change all fields of a POST, and send it by draft: false"}, a.patchActivity)
+	add(a, route{id: "delete-activity", method: http.MethodDelete, path: activityPath, tag: tagDesk,
+		find: a.findEntry, summary: "Throw a draft away"}, a.deleteActivity)
+	add(a, route{id: "split-activity", method: http.MethodPost, path: activityPath + "/split", tag: tagDesk,
+		find: a.findActivity, status: http.StatusCreated, summary: "Make a new ticket of an activity, which leaves this one"}, a.splitActivity)
 	add(a, route{id: "move-activity", method: http.MethodPost, path: activityPath + "/move", tag: tagDesk,
 		find: a.findActivity, status: http.StatusOK,
 		summary: "Put an activity into another ticket, or into a new one; later mail of its thread follows. Moving it back undoes that"}, a.moveActivity)
@@ -42,6 +47,7 @@ type activityList struct {
 	Paging
 }
 
+// listActivities ends with what the caller has not said yet.
 func (a *api) listActivities(ctx context.Context, c *call, in *activityList) (*page[activityShape], error) {
 	return view(ctx, a.DB, func(ctx context.Context, tx *store.Tx) (*page[activityShape], error) {
 		found, next, err := tx.Activities(ctx, c.ticket.Number, in.Cursor, in.Limit)
@@ -51,6 +57,13 @@ func (a *api) listActivities(ctx context.Context, c *call, in *activityList) (*p
 		shapes, err := activityShapes(ctx, tx, found)
 		if err != nil {
 			return nil, err
+		}
+		if next == "" {
+			drafts, err := draftsIn(ctx, tx, c)
+			if err != nil {
+				return nil, err
+			}
+			shapes = append(shapes, drafts...)
 		}
 		return &page[activityShape]{Body: list[activityShape]{Items: shapes, Next: next}}, nil
 	})
@@ -89,38 +102,65 @@ func (a *api) activityShapeOf(ctx context.Context, v store.Activity) (activitySh
 }
 
 func (a *api) getActivity(ctx context.Context, c *call, _ *OnActivity) (*answer[activityShape], error) {
+	if c.draft.ID != "" {
+		s, err := draftActivity(c, c.draft)
+		return &answer[activityShape]{Body: s}, err
+	}
 	s, err := a.activityShapeOf(ctx, c.entry)
 	return &answer[activityShape]{Body: s}, err
 }
 
+// activityInput is the body of the POST of an activity.
+type activityInput struct {
+	Type          string      `json:"type" required:"true" enum:"outgoing,incoming,note"`
+	Medium        string      `json:"medium" enum:"email,phone,letter,web,portal,internal" doc:"default: internal for a note, email for what goes out, phone for what came in"`
+	AccountID     string      `json:"account_id" maxLength:"64"`
+	Answers       string      `json:"answers" maxLength:"64" doc:"the activity that it answers; default the customer's newest"`
+	Subject       string      `json:"subject" maxLength:"1000"`
+	Text          string      `json:"text" lines:"many"`
+	HTML          string      `json:"html" lines:"many"`
+	Attachments   []fileInput `json:"attachments" maxItems:"200"`
+	External      *bool       `json:"show_in_external_access"`
+	StatusID      *string     `json:"status_id" maxLength:"64"`
+	OwnerID       opt[string] `json:"owner_id" maxLength:"64"`
+	ResponsibleID opt[string] `json:"responsible_id" maxLength:"64"`
+	ChannelID     *string     `json:"channel_id" maxLength:"64"`
+	Priority      *string     `json:"priority" enum:"low,normal,high,urgent"`
+	Recipients
+	MarkerID opt[string] `json:"marker_id" maxLength:"64"`
+	SendAt   *time.Time  `json:"send_at" doc:"when an outgoing email leaves; default at once"`
+	Draft    bool        `json:"draft" doc:"keeps it for later: the caller alone sees it"`
+}
+
 type newActivity struct {
 	OnTicket
-	Body struct {
-		Type          string      `json:"type" required:"true" enum:"outgoing,incoming,note"`
-		Medium        string      `json:"medium" enum:"email,phone,letter,web,portal,internal" doc:"default: internal for a note, email for what goes out, phone for what came in"`
-		AccountID     string      `json:"account_id" maxLength:"64"`
-		Answers       string      `json:"answers" maxLength:"64" doc:"the activity that it answers; default the customer's newest"`
-		Subject       string      `json:"subject" maxLength:"1000"`
-		Text          string      `json:"text" lines:"many"`
-		HTML          string      `json:"html" lines:"many"`
-		Attachments   []fileInput `json:"attachments" maxItems:"200"`
-		External      *bool       `json:"show_in_external_access"`
-		StatusID      *string     `json:"status_id" maxLength:"64"`
-		OwnerID       opt[string] `json:"owner_id" maxLength:"64"`
-		ResponsibleID opt[string] `json:"responsible_id" maxLength:"64"`
-		ChannelID     *string     `json:"channel_id" maxLength:"64"`
-		Priority      *string     `json:"priority" enum:"low,normal,high,urgent"`
-		Recipients
-	}
+	RawBody []byte
+	Body    activityInput
 }
 
 func (a *api) createActivity(ctx context.Context, c *call, in *newActivity) (*created[activityShape], error) {
-	b := &in.Body
+	if !in.Body.Draft {
+		return a.makeActivity(ctx, c, &in.Body, "")
+	}
+	body, err := parsed(in.RawBody)
+	if err != nil {
+		return nil, err
+	}
+	return a.saveActivityDraft(ctx, c, "", body, in.Body.Attachments)
+}
+
+// makeActivity does what a body asks for in the ticket of the path; draft is
+// what it was kept as.
+func (a *api) makeActivity(ctx context.Context, c *call, b *activityInput, draft string) (*created[activityShape], error) {
+	attached, err := files(b.Attachments)
+	if err != nil {
+		return nil, err
+	}
 	n := threading.NewActivity{
 		Type: store.ActivityType(b.Type), Medium: store.Medium(b.Medium), AccountID: b.AccountID, Answers: b.Answers,
-		Subject: b.Subject, Text: b.Text, HTML: b.HTML, To: typed(b.To), Cc: typed(b.Cc), Bcc: typed(b.Bcc), Attachments: files(b.Attachments),
-		External: b.External, StatusID: b.StatusID, OwnerID: b.OwnerID.clearable(),
-		ResponsibleID: b.ResponsibleID.clearable(), ChannelID: b.ChannelID,
+		Subject: b.Subject, Text: b.Text, HTML: b.HTML, To: typed(b.To), Cc: typed(b.Cc), Bcc: typed(b.Bcc), Attachments: attached,
+		External: b.External, StatusID: b.StatusID, OwnerID: b.OwnerID.clearable(), MarkerID: b.MarkerID.clearable(),
+		ResponsibleID: b.ResponsibleID.clearable(), ChannelID: b.ChannelID, SendAt: given(b.SendAt), DraftID: draft,
 	}
 	if b.Priority != nil {
 		priority := store.Priority(*b.Priority)
@@ -143,19 +183,61 @@ func activityLocation(v store.Activity) string {
 
 type activityPatch struct {
 	OnActivity
-	Body struct {
-		External opt[bool] `json:"show_in_external_access"`
-	}
+	Body patchOf[activityInput]
 }
 
-// patchActivity changes what the external access shows. An internal ticket is
-// in none, whatever is set.
+// patchActivity changes a draft, or what the external access shows of an
+// activity: nothing else of what was said can be changed.
 func (a *api) patchActivity(ctx context.Context, c *call, in *activityPatch) (*answer[activityShape], error) {
-	show := in.Body.External
-	if show.Null {
+	if c.draft.ID != "" {
+		return a.patchActivityDraft(ctx, c, in.Body.fields)
+	}
+	var errs []fieldError
+	for field := range in.Body.fields {
+		if field != "show_in_external_access" {
+			errs = append(errs, fieldError{Field: field, Message: "can be changed in a draft only"})
+		}
+	}
+	if err := refused(errs); err != nil {
+		return nil, err
+	}
+	return a.showOutside(ctx, c, in.Body.fields)
+}
+
+// patchActivityDraft sends the draft where the patch says that it is none any more.
+func (a *api) patchActivityDraft(ctx context.Context, c *call, p document) (*answer[activityShape], error) {
+	merged, body, err := patched[activityInput](c.draft.Doc, p)
+	if err != nil {
+		return nil, err
+	}
+	var out *created[activityShape]
+	if draft, sent := p["draft"].(bool); sent && !draft {
+		out, err = a.makeActivity(ctx, c, &body, c.draft.ID)
+	} else {
+		out, err = a.saveActivityDraft(ctx, c, c.draft.ID, merged, body.Attachments)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &answer[activityShape]{Body: out.Body}, nil
+}
+
+func (a *api) deleteActivity(ctx context.Context, c *call, _ *OnActivity) (*nothing, error) {
+	if c.draft.ID == "" {
+		return nil, newProblem(http.StatusConflict, "what was said stays; only a draft can be thrown away").because("not_a_draft")
+	}
+	return &nothing{}, a.Desk.DropDraft(ctx, c.agent, c.draft.ID)
+}
+
+// showOutside changes what the external access shows. An internal ticket is in
+// none, whatever is set.
+func (a *api) showOutside(ctx context.Context, c *call, p document) (*answer[activityShape], error) {
+	value, sent := p["show_in_external_access"]
+	show, isBool := value.(bool)
+	if sent && !isBool {
 		return nil, invalid("show_in_external_access", "can't be cleared")
 	}
-	if show.Sent && show.Value && c.ticket.Kind == store.KindInternal {
+	if show && c.ticket.Kind == store.KindInternal {
 		return nil, newProblem(http.StatusConflict, "an internal ticket is shown to nobody outside")
 	}
 	s, err := update(ctx, a.DB, func(ctx context.Context, tx *store.Tx) (activityShape, error) {
@@ -166,8 +248,8 @@ func (a *api) patchActivity(ctx context.Context, c *call, in *activityPatch) (*a
 		if err != nil {
 			return activityShape{}, err
 		}
-		if show.Sent && (v.External != show.Value || !v.Chosen) {
-			v.External, v.Chosen = show.Value, true
+		if sent && (v.External != show || !v.Chosen) {
+			v.External, v.Chosen = show, true
 			if err := tx.UpdateActivity(ctx, v); err != nil {
 				return activityShape{}, err
 			}
@@ -232,6 +314,26 @@ func (a *api) moveActivity(ctx context.Context, c *call, in *moveInput) (*answer
 type activityDeliveryList struct {
 	OnActivity
 	Paging
+}
+
+type splitInput struct {
+	OnActivity
+	Body struct {
+		Subject   string `json:"subject" maxLength:"1000" doc:"default the activity's"`
+		ChannelID string `json:"channel_id" maxLength:"64" doc:"default the ticket's"`
+	}
+}
+
+func (a *api) splitActivity(ctx context.Context, c *call, in *splitInput) (*ticketAnswer, error) {
+	t, err := a.Desk.SplitActivity(ctx, c.agent, c.ticket.Number, c.entry.ID, threading.Split(in.Body))
+	if err != nil {
+		return nil, err
+	}
+	out, err := a.ticketOnce(ctx, c, t)
+	if out != nil {
+		out.Location = Prefix + "/tickets/" + strconv.FormatInt(t.Number, 10)
+	}
+	return out, err
 }
 
 // activityDeliveries lists what left by an activity: an answer, or the

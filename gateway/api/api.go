@@ -105,6 +105,8 @@ func (a *api) register() {
 	a.registerTicketActions()
 	a.registerActivities()
 	a.registerFiles()
+	a.registerUploads()
+	a.registerDrafts()
 	a.registerChannels()
 	a.registerSubscriptions()
 	a.registerStatuses()

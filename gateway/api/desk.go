@@ -11,6 +11,7 @@ import (
 // answers not_found for what the agent may not see.
 type desk interface {
 	tickets
+	drafts
 	suggestions
 	contacts
 	Reference(number int64) string
@@ -22,7 +23,15 @@ type tickets interface {
 	PatchTicket(ctx context.Context, agent *store.Agent, number int64, p threading.TicketPatch) (store.Ticket, error)
 	AddActivity(ctx context.Context, agent *store.Agent, number int64, n threading.NewActivity) (store.Activity, error)
 	MoveActivity(ctx context.Context, agent *store.Agent, number int64, id string, to int64) (store.Activity, error)
+	SplitActivity(ctx context.Context, agent *store.Agent, number int64, id string, p threading.Split) (store.Ticket, error)
 	FillTemplate(ctx context.Context, agent *store.Agent, number int64, id string) (threading.Filled, error)
+}
+
+type drafts interface {
+	SaveDraft(ctx context.Context, agent *store.Agent, d store.Draft, files []string) (store.Draft, error)
+	Draft(ctx context.Context, agent *store.Agent, id string) (store.Draft, error)
+	DropDraft(ctx context.Context, agent *store.Agent, id string) error
+	Upload(ctx context.Context, agent *store.Agent, f threading.File) (store.Upload, error)
 }
 
 type suggestions interface {

@@ -353,3 +353,10 @@ func (r reply) refuses(field string) reply {
 
 // m is a JSON object.
 type m = map[string]any
+
+// upload hands a file in as a person.
+func (f *fixture) upload(who, name, content string) reply {
+	f.t.Helper()
+	body := "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"" + name + "\"\r\nContent-Type: text/plain\r\n\r\n" + content + "\r\n--b--\r\n"
+	return f.do(who, "POST", "/files", body, "Content-Type", "multipart/form-data; boundary=b")
+}

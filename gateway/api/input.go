@@ -68,20 +68,26 @@ func typed(list []mailbox) []string {
 	return plain
 }
 
-// fileInput is one attachment of a POST.
+// fileInput is one attachment of a POST: its bytes, or the id of a file that was
+// handed in before.
 type fileInput struct {
-	Name      string `json:"name" maxLength:"255" required:"true"`
+	FileID    string `json:"file_id" maxLength:"64" doc:"of a POST to /files"`
+	Name      string `json:"name" maxLength:"255"`
 	Type      string `json:"type" maxLength:"255"`
-	Content   []byte `json:"content" required:"true" doc:"base64"`
+	Content   []byte `json:"content" doc:"base64"`
 	ContentID string `json:"content_id" maxLength:"255" doc:"shown in the HTML as cid:"`
 }
 
-func files(list []fileInput) []threading.File {
+// files checks the attachments of a POST.
+func files(list []fileInput) ([]threading.File, error) {
 	var out []threading.File
-	for _, f := range list {
-		out = append(out, threading.File{Name: f.Name, Type: f.Type, Content: f.Content, ContentID: f.ContentID})
+	for i, f := range list {
+		if err := f.check(i); err != nil {
+			return nil, err
+		}
+		out = append(out, threading.File{UploadID: f.FileID, Name: f.Name, Type: f.Type, Content: f.Content, ContentID: f.ContentID})
 	}
-	return out
+	return out, nil
 }
 
 // Recipients are the three lists of a mail. It is exported, like all that is

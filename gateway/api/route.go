@@ -64,6 +64,7 @@ type call struct {
 	query  func(string) string
 	ticket store.Ticket        // set by find, on paths below a ticket
 	entry  store.Activity      // set by find, on paths below an activity
+	draft  store.Draft         // set by find, on paths of the caller's own draft
 	after  store.EventPosition // where a stream of events begins
 	missed bool                // events behind that are no longer kept
 }

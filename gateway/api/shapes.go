@@ -14,6 +14,14 @@ func orNull(id string) *string {
 	return &id
 }
 
+// given reads a time that may be left out.
+func given(t *time.Time) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return t.UTC()
+}
+
 // when shows a time in UTC, and none as null.
 func when(t time.Time) *time.Time {
 	if t.IsZero() {
@@ -78,7 +86,8 @@ type countsShape struct {
 
 // ticketShape is a ticket as clients read it.
 type ticketShape struct {
-	Number          int64              `json:"number"`
+	ID              string             `json:"id"`
+	Number          int64              `json:"number,omitempty" doc:"a draft has none"`
 	Reference       string             `json:"reference"`
 	Kind            store.TicketKind   `json:"kind"`
 	Subject         string             `json:"subject"`
@@ -106,13 +115,16 @@ type ticketShape struct {
 	Tags            []string           `json:"tags"`
 	Counts          countsShape        `json:"counts"`
 	Version         int64              `json:"version" doc:"of what PATCH can set; the ETag"`
+	Draft           bool               `json:"draft"`
+
+	Content *contentOf[ticketInput] `json:"content,omitempty" doc:"of a draft: what was POSTed"`
 }
 
 // ticketOf is the part of a ticket's shape that its own record holds, with the
 // number of its activities.
 func (a *api) ticketOf(t store.Ticket, activities int) ticketShape {
 	return ticketShape{
-		Number: t.Number, Reference: a.Desk.Reference(t.Number), Kind: t.Kind, Subject: t.Subject,
+		ID: t.ID, Number: t.Number, Reference: a.Desk.Reference(t.Number), Kind: t.Kind, Subject: t.Subject,
 		ChannelID: t.ChannelID, StatusID: t.StatusID, Priority: t.Priority, MarkerID: orNull(t.MarkerID),
 		OwnerID: orNull(t.OwnerID), ResponsibleID: orNull(t.ResponsibleID), AccountID: orNull(t.AccountID),
 		CreatedBy: orNull(t.CreatedBy), CreatedAt: t.CreatedAt.UTC(), UpdatedAt: t.UpdatedAt.UTC(),
@@ -194,6 +206,8 @@ type activityShape struct {
 	Defects      []string             `json:"defects" doc:"what was wrong with the mail's form"`
 	Draft        bool                 `json:"draft"`
 	SendAt       *time.Time           `json:"send_at"`
+
+	Content *contentOf[activityInput] `json:"content,omitempty" doc:"of a draft: what was POSTed"`
 }
 
 func activityOf(v store.Activity, files []store.Attachment, state store.DeliveryState) activityShape {
@@ -206,7 +220,7 @@ func activityOf(v store.Activity, files []store.Attachment, state store.Delivery
 		ReplyText: v.ReplyText, MessageID: orNull(v.MessageID), CreatedAt: v.CreatedAt.UTC(),
 		Sender: orNull(v.Sender), Automatic: orNull(v.Automatic), Auth: v.Auth, Match: v.Match,
 		Attachments: some(files), External: v.External, Changes: some(v.Changes), Comment: v.Comment,
-		Defects: some(v.Defects),
+		Defects: some(v.Defects), SendAt: when(v.SendAt),
 	}
 	if state != "" {
 		s.Delivery = &state

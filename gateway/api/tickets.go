@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"strconv"
+	"time"
 
 	"ticketgate/store"
 	"ticketgate/threading"
@@ -22,7 +23,7 @@ func (a *api) registerTickets() {
 
 type ticketQuery struct {
 	Paging
-	List      string `query:"list" enum:"my,overview" default:"overview" doc:"my: made by, owned by or given to me, or in a channel that I subscribe as standard"`
+	List      string `query:"list" enum:"my,overview,drafts" default:"overview" doc:"my: made by, owned by or given to me, or in a channel that I subscribe as standard; drafts: what I have not sent yet, by no other parameter"`
 	ChannelID string `query:"channel_id" maxLength:"64"`
 	StatusID  string `query:"status_id" maxLength:"64"`
 	Open      string `query:"open" enum:"true,false"`
@@ -50,6 +51,9 @@ func (q *ticketQuery) filter(c *call) store.TicketFilter {
 }
 
 func (a *api) listTickets(ctx context.Context, c *call, in *ticketQuery) (*page[ticketShape], error) {
+	if in.List == store.ListDrafts {
+		return a.listDrafts(ctx, c, in.Paging)
+	}
 	return view(ctx, a.DB, func(ctx context.Context, tx *store.Tx) (*page[ticketShape], error) {
 		found, next, err := tx.Tickets(ctx, in.filter(c))
 		if err != nil {
@@ -146,26 +150,32 @@ type contactInput struct {
 	Phone      string `json:"phone" maxLength:"100"`
 }
 
+// ticketInput is the body of the POST of a ticket.
+type ticketInput struct {
+	Kind          string        `json:"kind" required:"true" enum:"email,enquiry,internal"`
+	ChannelID     string        `json:"channel_id" maxLength:"64"`
+	AccountID     string        `json:"account_id" maxLength:"64" doc:"the mail account that it is sent from"`
+	Subject       string        `json:"subject" maxLength:"1000"`
+	Text          string        `json:"text" lines:"many"`
+	HTML          string        `json:"html" lines:"many"`
+	ContactID     string        `json:"contact_id" maxLength:"64"`
+	Contact       *contactInput `json:"contact"`
+	Medium        string        `json:"medium" enum:"phone,letter,web,portal,email" doc:"how an enquiry came in; default phone"`
+	Attachments   []fileInput   `json:"attachments" maxItems:"200"`
+	Priority      string        `json:"priority" enum:"low,normal,high,urgent"`
+	MarkerID      string        `json:"marker_id" maxLength:"64"`
+	OwnerID       string        `json:"owner_id" maxLength:"64"`
+	ResponsibleID string        `json:"responsible_id" maxLength:"64"`
+	StatusID      string        `json:"status_id" maxLength:"64"`
+	Tags          []string      `json:"tags" maxItems:"50"`
+	Recipients
+	SendAt *time.Time `json:"send_at" doc:"when the mail of an email ticket leaves; default at once"`
+	Draft  bool       `json:"draft" doc:"keeps it for later: it has no number, and the caller alone sees it"`
+}
+
 type newTicket struct {
-	Body struct {
-		Kind          string        `json:"kind" required:"true" enum:"email,enquiry,internal"`
-		ChannelID     string        `json:"channel_id" maxLength:"64"`
-		AccountID     string        `json:"account_id" maxLength:"64" doc:"the mail account that it is sent from"`
-		Subject       string        `json:"subject" maxLength:"1000"`
-		Text          string        `json:"text" lines:"many"`
-		HTML          string        `json:"html" lines:"many"`
-		ContactID     string        `json:"contact_id" maxLength:"64"`
-		Contact       *contactInput `json:"contact"`
-		Medium        string        `json:"medium" enum:"phone,letter,web,portal,email" doc:"how an enquiry came in; default phone"`
-		Attachments   []fileInput   `json:"attachments" maxItems:"200"`
-		Priority      string        `json:"priority" enum:"low,normal,high,urgent"`
-		MarkerID      string        `json:"marker_id" maxLength:"64"`
-		OwnerID       string        `json:"owner_id" maxLength:"64"`
-		ResponsibleID string        `json:"responsible_id" maxLength:"64"`
-		StatusID      string        `json:"status_id" maxLength:"64"`
-		Tags          []string      `json:"tags" maxItems:"50"`
-		Recipients
-	}
+	RawBody []byte
+	Body    ticketInput
 }
 
 type ticketAnswer struct {
@@ -175,12 +185,27 @@ type ticketAnswer struct {
 }
 
 func (a *api) createTicket(ctx context.Context, c *call, in *newTicket) (*ticketAnswer, error) {
-	b := &in.Body
+	if !in.Body.Draft {
+		return a.makeTicket(ctx, c, &in.Body, "")
+	}
+	body, err := parsed(in.RawBody)
+	if err != nil {
+		return nil, err
+	}
+	return a.saveTicketDraft(ctx, c, "", body, in.Body.Attachments)
+}
+
+// makeTicket makes the ticket that a body asks for; draft is what it was kept as.
+func (a *api) makeTicket(ctx context.Context, c *call, b *ticketInput, draft string) (*ticketAnswer, error) {
+	attached, err := files(b.Attachments)
+	if err != nil {
+		return nil, err
+	}
 	n := threading.NewTicket{
 		Kind: store.TicketKind(b.Kind), ChannelID: b.ChannelID, AccountID: b.AccountID, Subject: b.Subject,
 		Text: b.Text, HTML: b.HTML, To: typed(b.To), Cc: typed(b.Cc), Bcc: typed(b.Bcc), ContactID: b.ContactID, Medium: store.Medium(b.Medium),
-		Attachments: files(b.Attachments), Priority: store.Priority(b.Priority), MarkerID: b.MarkerID,
-		OwnerID: b.OwnerID, ResponsibleID: b.ResponsibleID, StatusID: b.StatusID, Tags: b.Tags,
+		Attachments: attached, Priority: store.Priority(b.Priority), MarkerID: b.MarkerID, SendAt: given(b.SendAt),
+		OwnerID: b.OwnerID, ResponsibleID: b.ResponsibleID, StatusID: b.StatusID, Tags: b.Tags, DraftID: draft,
 	}
 	if p := b.Contact; p != nil {
 		n.Contact = &threading.NewContact{ExternalID: p.ExternalID, Name: p.Name, Email: p.Email, Phone: p.Phone}

@@ -13,6 +13,7 @@ const (
 	keepDeliveryKeys = 14 * 24 * time.Hour // the contract asks for 7 days
 	keepAnswered     = 24 * time.Hour      // of POSTs with an Idempotency-Key
 	keepOpenings     = 2 * time.Hour       // tickets that count for new_ticket_limit do so for one
+	keepUploads      = 24 * time.Hour      // files that nothing has used
 	keepOrphans      = 24 * time.Hour      // blobs that no row names yet: their commit may be under way
 	tidyPause        = time.Hour
 )
@@ -28,7 +29,7 @@ func tidy(ctx context.Context, db *store.DB, eventsDays int, now func() time.Tim
 }
 
 func tidyOnce(ctx context.Context, db *store.DB, eventsDays int, now time.Time, log *slog.Logger) error {
-	var keys, answered, openings int
+	var keys, answered, openings, uploads int
 	err := db.Update(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
 		if keys, err = tx.PruneDeliveryKeys(ctx, now.Add(-keepDeliveryKeys)); err != nil {
 			return err
@@ -36,7 +37,10 @@ func tidyOnce(ctx context.Context, db *store.DB, eventsDays int, now time.Time, 
 		if answered, err = tx.PruneIdempotent(ctx, now.Add(-keepAnswered)); err != nil {
 			return err
 		}
-		openings, err = tx.PruneOpenings(ctx, now.Add(-keepOpenings))
+		if openings, err = tx.PruneOpenings(ctx, now.Add(-keepOpenings)); err != nil {
+			return err
+		}
+		uploads, err = tx.PruneUploads(ctx, now.Add(-keepUploads))
 		return err
 	})
 	if err != nil {
@@ -50,8 +54,9 @@ func tidyOnce(ctx context.Context, db *store.DB, eventsDays int, now time.Time, 
 	if err != nil {
 		return err
 	}
-	if keys+answered+openings+blobs+events > 0 {
-		log.Info("tidied up", "delivery_keys", keys, "answered_posts", answered, "openings", openings, "blobs", blobs, "events", events)
+	if keys+answered+openings+uploads+blobs+events > 0 {
+		log.Info("tidied up", "delivery_keys", keys, "answered_posts", answered, "openings", openings, "uploads", uploads,
+			"blobs", blobs, "events", events)
 	}
 	return nil
 }

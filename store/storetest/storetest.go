@@ -58,6 +58,8 @@ func Run(t *testing.T, open Open) {
 		{"LedgerLists", testLedgerLists},
 		{"LedgerSealsInternal", testSealed},
 		{"Blobs", testBlobs},
+		{"Drafts", testDrafts},
+		{"Uploads", testUploads},
 		{"DKIMKeys", testDKIMKeys},
 		{"Meta", testMeta},
 		{"OddData", testOddData},
