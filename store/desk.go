@@ -1,6 +1,9 @@
 package store
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Channel is where a ticket lies; it decides who sees it.
 type Channel struct {
@@ -24,6 +27,15 @@ type Channel struct {
 	Signature            string      `json:"signature"`          // text below an answer
 	AccountID            string      `json:"account_id"`         // sends where the ticket names none
 	Statuses             []string    `json:"statuses,omitempty"` // allowed status ids; none: all
+
+	// Responsibilities says whose turn an open status is in this channel, by
+	// status id; what it doesn't name is as the status itself says.
+	Responsibilities map[string]string `json:"responsibilities,omitempty"`
+}
+
+// Allows tells whether a ticket of the channel may have a status.
+func (c *Channel) Allows(statusID string) bool {
+	return len(c.Statuses) == 0 || slices.Contains(c.Statuses, statusID)
 }
 
 // The ways to take a reply whose subject is another one and holds no tag.
@@ -51,10 +63,17 @@ type Acknowledge struct {
 type Status struct {
 	ID             string `json:"id"`
 	Name           string `json:"name"`
-	Responsibility string `json:"responsibility"` // us, customer, none
+	Responsibility string `json:"responsibility"` // one of the Responsible words
 	Closed         bool   `json:"closed"`
 	Position       int    `json:"position"`
 }
+
+// Whose turn it is, by a status.
+const (
+	ResponsibleUs       = "us"
+	ResponsibleCustomer = "customer"
+	ResponsibleNone     = "none" // closed
+)
 
 // Subscription is an agent's tie to a channel.
 type Subscription struct {

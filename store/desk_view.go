@@ -30,6 +30,19 @@ func (d *Desk) Status(id string) *Status {
 	return nil
 }
 
+// Responsibility says whose turn it is with a ticket of a channel in a status,
+// one of the Responsible words; none for a status that does not exist.
+func (d *Desk) Responsibility(channelID, statusID string) string {
+	status := d.Status(statusID)
+	if status == nil {
+		return ResponsibleNone
+	}
+	if c := d.Channel(channelID); c != nil && !status.Closed && c.Responsibilities[statusID] != "" {
+		return c.Responsibilities[statusID]
+	}
+	return status.Responsibility
+}
+
 // StatusByName gives the status of this very name, or nil.
 func (d *Desk) StatusByName(name string) *Status {
 	for i := range d.Statuses {

@@ -97,8 +97,8 @@ type Delivery struct {
 	Fence         int64 // grows with each claim; a worker with an older one writes nothing
 	LeaseUntil    time.Time
 	NextAttemptAt time.Time
-	Warned        bool // the ticket was told that it takes long
-	Bounced       bool // a bounce came; it outweighs a later outcome
+	Warned        bool      // the ticket was told that it takes long
+	Bounced       bool      // a bounce came; it outweighs a later outcome
 	CreatedAt     time.Time // since when it could leave: for an answer with a send_at, that time
 	UpdatedAt     time.Time
 	RetriedAt     time.Time // when somebody last asked for it to be tried: retry or release; zero: never

@@ -194,7 +194,7 @@ type ActivityDetail struct {
 	Chosen        bool      `json:"chosen,omitempty"`   // an agent said whether the external access shows it
 	Withheld      bool      `json:"withheld,omitempty"` // status and reopening wait for a DNS look-up
 	Duplicate     string    `json:"duplicate,omitempty"`
-	OriginalEvent string    `json:"event,omitempty"` // what a system activity tells of
+	OriginalEvent string    `json:"event,omitempty"`  // what a system activity tells of
 	SendAt        time.Time `json:"send_at,omitzero"` // when an answer leaves that was not to leave at once
 }
 

@@ -19,7 +19,7 @@ func TestAMailOpensATicket(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if view.Subject != "Drucker kaputt!" || view.Reference != "T#10001" || view.Kind != store.KindEmail || view.Status.Name != statusNew {
+	if view.Subject != "Drucker kaputt!" || view.Reference != "T#10001" || view.Kind != store.KindEmail || d.status(view.Number) != statusNew {
 		t.Errorf("ticket %+v", view.Ticket)
 	}
 	if view.Contact == nil || !view.Contact.Provisional || view.Contact.Name != "Carla" {

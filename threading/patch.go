@@ -131,20 +131,26 @@ func (w *work) apply(t *store.Ticket, p TicketPatch) ([]store.Change, error) {
 	if p.Tags != nil {
 		t.Tags = cleanTags(*p.Tags)
 	}
-	if p.StatusID != nil && w.desk.Status(*p.StatusID) == nil {
+	status := p.StatusID
+	if status != nil && w.desk.Status(*status) == nil {
 		return nil, store.Invalid("status_id", "there is no such status")
 	}
 	if before.ChannelID != t.ChannelID {
 		w.dropUnseen(t, p)
+		if status == nil {
+			status = w.fitting(t)
+		}
+	}
+	var turned []store.Change
+	if status != nil {
+		turned = setStatus(w.desk, t, *status, w.now)
 	}
 	if err := w.check(before, t); err != nil {
 		return nil, err
 	}
 	note("subject", before.Subject, t.Subject)
 	note("channel", w.channelName(before.ChannelID), w.channelName(t.ChannelID))
-	if p.StatusID != nil {
-		changes = append(changes, setStatus(w.desk, t, *p.StatusID, w.now)...)
-	}
+	changes = append(changes, turned...)
 	note("owner", w.agentName(before.OwnerID), w.agentName(t.OwnerID))
 	note("responsible", w.agentName(before.ResponsibleID), w.agentName(t.ResponsibleID))
 	note("marker", w.markerName(before.MarkerID), w.markerName(t.MarkerID))
@@ -172,6 +178,23 @@ func cleanTags(tags []string) []string {
 	return list
 }
 
+// fitting gives the status that a ticket takes in a channel which does not use
+// the one that it has: one of the same meaning, else the one of a new ticket.
+// Nil: it keeps the one that it has.
+func (w *work) fitting(t *store.Ticket) *string {
+	channel := w.desk.Channel(t.ChannelID)
+	was := w.desk.Status(t.StatusID)
+	if channel == nil || was == nil || channel.Allows(was.ID) {
+		return nil
+	}
+	for _, s := range w.desk.Statuses {
+		if channel.Allows(s.ID) && s.Closed == was.Closed && w.desk.Responsibility(channel.ID, s.ID) == was.Responsibility {
+			return &s.ID
+		}
+	}
+	return &channel.DefaultStatusID
+}
+
 // dropUnseen takes away the owner and the responsible who don't see the channel
 // that a ticket moves to, unless the same step names them.
 func (w *work) dropUnseen(t *store.Ticket, p TicketPatch) {
@@ -192,6 +215,9 @@ func (w *work) check(before store.Ticket, t *store.Ticket) error {
 	}
 	if t.StatusID != before.StatusID && w.desk.Status(t.StatusID) == nil {
 		return store.Invalid("status_id", "there is no such status")
+	}
+	if (t.StatusID != before.StatusID || t.ChannelID != before.ChannelID) && channel != nil && !channel.Allows(t.StatusID) {
+		return store.Invalid("status_id", "the channel %s does not use the status %s", channel.Name, w.statusName(t.StatusID))
 	}
 	if t.MarkerID != "" && t.MarkerID != before.MarkerID && w.desk.Marker(t.MarkerID) == nil {
 		return store.Invalid("marker_id", "there is no such colour marker")
@@ -245,6 +271,13 @@ func (w *work) patchContact(ctx context.Context, t *store.Ticket, p TicketPatch)
 	t.ContactID, t.CompanyID = next.ID, next.CompanyID
 	t.Version++
 	return []store.Change{{Field: "contact", From: was.Name, To: next.Name}}, nil
+}
+
+func (w *work) statusName(id string) string {
+	if s := w.desk.Status(id); s != nil {
+		return s.Name
+	}
+	return ""
 }
 
 func (w *work) markerName(id string) string {

@@ -148,7 +148,8 @@ func closedStatus(desk *store.Desk, id string) bool {
 // that a reopened ticket gets where the channel names none.
 func openStatus(desk *store.Desk, channel *store.Channel) string {
 	for _, status := range desk.Statuses {
-		if !status.Closed && status.Responsibility == "us" && status.ID != channel.DefaultStatusID {
+		ours := desk.Responsibility(channel.ID, status.ID) == store.ResponsibleUs
+		if !status.Closed && ours && channel.Allows(status.ID) && status.ID != channel.DefaultStatusID {
 			return status.ID
 		}
 	}

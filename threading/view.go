@@ -11,7 +11,6 @@ import (
 type TicketView struct {
 	store.Ticket
 	Reference    string
-	Status       *store.Status
 	Contact      *store.Contact // nil: none
 	Company      *store.Company
 	Links        []store.Link
@@ -46,7 +45,7 @@ func (s *Service) Ticket(ctx context.Context, agent *store.Agent, number int64) 
 }
 
 func (w *work) view(ctx context.Context, t store.Ticket) (TicketView, error) {
-	v := TicketView{Ticket: t, Reference: w.s.Reference(t.Number), Status: w.desk.Status(t.StatusID)}
+	v := TicketView{Ticket: t, Reference: w.s.Reference(t.Number)}
 	if t.ContactID != "" {
 		c, err := w.tx.Contact(ctx, t.ContactID)
 		if err != nil && !store.IsNotFound(err) {

@@ -90,6 +90,8 @@ func TestRefusedThings(t *testing.T) {
 		{"/channels", m{"name": "x", "default_owner_id": "none"}, "default_owner_id"},
 		{"/channels", m{"name": "x", "require_dkim": "perhaps"}, "require_dkim"},
 		{"/channels", m{"name": "x", "statuses": []string{"none"}}, "statuses[0]"},
+		{"/channels", m{"name": "x", "statuses": []string{f.statuses["New"], f.statuses["Answered"]}}, "on_incoming"},
+		{"/channels", m{"name": "x", "responsibilities": m{f.statuses["Successfully closed"]: "us"}}, "responsibilities"},
 		{"/channels", m{"name": "x", "reopen_days": 1.5}, "reopen_days"},
 		{"/channels", m{"name": "x", "subject_tag": nil}, "subject_tag"},
 		{"/channels", m{"name": "a\nb"}, "name"},

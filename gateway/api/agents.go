@@ -31,11 +31,7 @@ type AgentShape struct {
 }
 
 func agentOf(g store.Agent) AgentShape {
-	s := AgentShape{ID: g.ID, Name: g.Name, Email: g.Email, Role: g.Role, Active: g.Active, Notify: g.Notify}
-	if s.Notify == nil {
-		s.Notify = map[string]string{}
-	}
-	return s
+	return AgentShape{ID: g.ID, Name: g.Name, Email: g.Email, Role: g.Role, Active: g.Active, Notify: someMap(g.Notify)}
 }
 
 // agentInput is the body of POST and PATCH.

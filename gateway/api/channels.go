@@ -44,6 +44,7 @@ type channelShape struct {
 	Signature            string            `json:"signature"`
 	AccountID            *string           `json:"account_id"`
 	Statuses             []string          `json:"statuses"`
+	Responsibilities     map[string]string `json:"responsibilities" doc:"whose turn an open status is in this channel, by its id, where it is not as the status says"`
 }
 
 func channelOf(c store.Channel) channelShape {
@@ -54,6 +55,7 @@ func channelOf(c store.Channel) channelShape {
 		TagInText: c.TagInText, ReopenDays: c.ReopenDays, OnIncoming: orNull(c.OnIncoming),
 		OnOutgoing: orNull(c.OnOutgoing), DefaultStatusID: orNull(c.DefaultStatusID), Acknowledge: c.Acknowledge,
 		AckLimit: c.AckLimit, Signature: c.Signature, AccountID: orNull(c.AccountID), Statuses: some(c.Statuses),
+		Responsibilities: someMap(c.Responsibilities),
 	}
 }
 
@@ -77,7 +79,9 @@ type channelInput struct {
 	AckLimit             opt[int]              `json:"ack_limit" minimum:"0" maximum:"1000"`
 	Signature            opt[string]           `json:"signature" maxLength:"10000" lines:"many"`
 	AccountID            opt[string]           `json:"account_id" maxLength:"64"`
-	Statuses             opt[[]string]         `json:"statuses" maxItems:"200"`
+	Statuses             opt[[]string]         `json:"statuses" maxItems:"200" doc:"those that its tickets may have; none: all"`
+
+	Responsibilities opt[map[string]string] `json:"responsibilities" doc:"us or customer, by the id of an open status"`
 }
 
 type acknowledgeInput struct {
@@ -105,6 +109,7 @@ func (in *channelInput) apply(c *store.Channel) []fieldError {
 	in.Signature.into(&c.Signature)
 	in.AccountID.into(&c.AccountID)
 	in.Statuses.into(&c.Statuses)
+	in.Responsibilities.into(&c.Responsibilities)
 	if in.ReopenDays.Sent {
 		c.ReopenDays = nil
 		if !in.ReopenDays.Null {
@@ -147,6 +152,9 @@ func checkChannel(desk *store.Desk, c store.Channel) []fieldError {
 	}
 	for i, id := range c.Statuses {
 		named("statuses["+strconv.Itoa(i)+"]", "given", desk.Status(id) != nil)
+	}
+	if len(errs) == 0 {
+		errs = refusals(threading.CheckStatuses(desk, c))
 	}
 	return errs
 }

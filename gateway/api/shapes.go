@@ -47,6 +47,14 @@ func some[T any](items []T) []T {
 	return items
 }
 
+// someMap keeps an empty map from being shown as null.
+func someMap[T any](m map[string]T) map[string]T {
+	if m == nil {
+		return map[string]T{}
+	}
+	return m
+}
+
 // named is a thing that another one only mentions.
 type named struct {
 	ID   string `json:"id"`
@@ -62,7 +70,7 @@ type contactMention struct {
 type statusMention struct {
 	ID             string `json:"id"`
 	Name           string `json:"name"`
-	Responsibility string `json:"responsibility" doc:"us, customer or none"`
+	Responsibility string `json:"responsibility" doc:"us, customer or none, as the channel has it"`
 }
 
 type participantShape struct {
@@ -136,11 +144,12 @@ func (a *api) ticketOf(t store.Ticket, activities int) ticketShape {
 	}
 }
 
-func mentionStatus(s *store.Status) *statusMention {
+func mentionStatus(desk *store.Desk, t store.Ticket) *statusMention {
+	s := desk.Status(t.StatusID)
 	if s == nil {
 		return nil
 	}
-	return &statusMention{ID: s.ID, Name: s.Name, Responsibility: s.Responsibility}
+	return &statusMention{ID: s.ID, Name: s.Name, Responsibility: desk.Responsibility(t.ChannelID, t.StatusID)}
 }
 
 func mentionContact(c *store.Contact) *contactMention {

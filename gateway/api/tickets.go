@@ -86,7 +86,7 @@ func (a *api) shapesOf(ctx context.Context, tx *store.Tx, c *call, found []store
 	shapes := make([]ticketShape, 0, len(found))
 	for _, t := range found {
 		s := a.ticketOf(t, counts[t.Number])
-		s.Status = mentionStatus(desk.Status(t.StatusID))
+		s.Status = mentionStatus(desk, t)
 		contact, err := contacts.get(ctx, t.ContactID)
 		if err != nil {
 			return nil, err
@@ -245,7 +245,11 @@ func (a *api) getTicket(ctx context.Context, c *call, _ *OnTicket) (*ticketAnswe
 		return nil, err
 	}
 	var counts map[int64]int
+	var desk *store.Desk
 	links, err := view(ctx, a.DB, func(ctx context.Context, tx *store.Tx) (links []store.Link, err error) {
+		if desk, err = tx.Desk(ctx); err != nil {
+			return nil, err
+		}
 		if counts, err = tx.ActivityCounts(ctx, v.Number); err != nil {
 			return nil, err
 		}
@@ -255,7 +259,7 @@ func (a *api) getTicket(ctx context.Context, c *call, _ *OnTicket) (*ticketAnswe
 		return nil, err
 	}
 	s := a.ticketOf(v.Ticket, counts[v.Number])
-	s.Status, s.Contact, s.Company = mentionStatus(v.Status), mentionContact(v.Contact), mentionCompany(v.Company)
+	s.Status, s.Contact, s.Company = mentionStatus(desk, v.Ticket), mentionContact(v.Contact), mentionCompany(v.Company)
 	s.Links, s.Participants = some(links), participants(v.Participants)
 	for _, h := range v.Held {
 		s.Held = append(s.Held, heldShape{Ticket: h.Ticket, From: h.From, Subject: h.Subject, CreatedAt: h.CreatedAt.UTC()})

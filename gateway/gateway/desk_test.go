@@ -85,6 +85,7 @@ func TestNamesThatTheStoreDoesNotKnowAreRefusedWithTheirPlace(t *testing.T) {
 		"[[company]]\nname = \"A\"\nparent = \"A\"\n":                                                                        `desk.toml:3: company.parent: there is no other company "A"`,
 		"[[company]]\nname = \"A\"\ndomains = [\"not a domain\"]\n":                                                          `desk.toml:3: company.domains: "not a domain" is no domain`,
 		"[[status]]\nname = \"Gone\"\nclosed = true\n":                                                                       `desk.toml:3: status.closed: a closed status has the responsibility "none", and an open one has not`,
+		"[[channel]]\nname = \"A\"\nstatuses = [\"New\"]\n":                                                                  `desk.toml:3: channel.statuses: invalid on_incoming: is not among the channel's statuses`,
 		"[[template]]\nname = \"T\"\ntext = \"{{x}}\"\n":                                                                     `desk.toml:3: template.text: invalid text: there is no place {{x}}; there are ticket.subject, contact.name, contact.email, company.name, agent.name, ticket.number, ticket.reference, channel.name`,
 		"[[template]]\nname = \"T\"\ntext = \"{{contact.name}}\"\n[[channel]]\nname = \"A\"\nacknowledge_template = \"T\"\n": `desk.toml:6: channel.acknowledge_template: template "T": invalid text: an acknowledgement repeats no word of its reader: {{contact.name}} can't stand in it`,
 		"[[marker]]\nname = \"Red\"\ncolour = \"red\"\n":                                                                     `desk.toml:3: marker.colour: "red" is not written as #rrggbb`,
@@ -157,7 +158,8 @@ func TestChangesAreToldFieldByField(t *testing.T) {
 name = "Support"
 reopen_days = 14
 default_owner = "ann@example.test"
-statuses = ["New", "Answered"]
+statuses = ["New", "In progress", "Answered"]
+responsibilities = {Answered = "us"}
 [[mail_account]]
 address = "support@example.test"
 plus_addressing = true
@@ -166,7 +168,8 @@ aliases = ["help@example.test"]
 	want := []string{
 		`~ channel "Support": reopen_days: always -> 14`,
 		`~ channel "Support": default_owner: "" -> "ann@example.test"`,
-		`~ channel "Support": statuses: [] -> [New, Answered]`,
+		`~ channel "Support": statuses: [] -> [New, In progress, Answered]`,
+		`~ channel "Support": responsibilities: map[] -> map[Answered:us]`,
 		`~ mail account support@example.test: plus_addressing: false -> true`,
 		`~ mail account support@example.test: aliases: [] -> [help@example.test]`,
 	}

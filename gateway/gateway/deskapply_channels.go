@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"maps"
 	"reflect"
 	"slices"
 
@@ -70,6 +71,34 @@ func (a *applier) channelFields(d *difference, i int, c *store.Channel, e *Chann
 	a.statusLink(d, i, "on_incoming", &c.OnIncoming, e.OnIncoming)
 	a.statusLink(d, i, "on_outgoing", &c.OnOutgoing, e.OnOutgoing)
 	a.allowedStatuses(d, i, c, e.Statuses)
+	a.responsibilities(d, i, c, e.Responsibilities)
+	if err := threading.CheckStatuses(a.desk, *c); err != nil {
+		a.bad(pathOf("channel", i, "statuses"), "%v", err)
+	}
+}
+
+// responsibilities takes over whose turn it is, by the names of statuses.
+func (a *applier) responsibilities(d *difference, i int, c *store.Channel, want map[string]string) {
+	if want == nil {
+		return
+	}
+	turns := map[string]string{}
+	for name, turn := range want {
+		s := a.desk.StatusByName(name)
+		if s == nil {
+			a.bad(pathOf("channel", i, "responsibilities"), "there is no status %q", name)
+			return
+		}
+		turns[s.ID] = turn
+	}
+	if !maps.Equal(turns, c.Responsibilities) {
+		have := map[string]string{}
+		for id, turn := range c.Responsibilities {
+			have[a.statusName(id)] = turn
+		}
+		d.note("responsibilities", have, want)
+		c.Responsibilities = turns
+	}
 }
 
 // allowedStatuses takes over a list of statuses by their names.

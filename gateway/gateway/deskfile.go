@@ -77,6 +77,7 @@ type ChannelEntry struct {
 	Signature          *string             `toml:"signature"`
 	Account            *string             `toml:"account"`
 	Statuses           *[]string           `toml:"statuses"`
+	Responsibilities   map[string]string   `toml:"responsibilities"` // us or customer, by the name of an open status
 	Subscriptions      []SubscriptionEntry `toml:"subscriptions"`
 }
 
