@@ -181,6 +181,7 @@ type ActivityDetail struct {
 	EnvelopeFrom  string    `json:"envelope_from,omitempty"`
 	EnvelopeTo    []string  `json:"envelope_to,omitempty"`
 	DeliveryID    string    `json:"delivery_id,omitempty"`
+	Source        string    `json:"source,omitempty"` // agent: one handed it in; "": it came by itself
 	QueueID       string    `json:"queue_id,omitempty"`
 	InReplyTo     []string  `json:"in_reply_to,omitempty"`
 	References    []string  `json:"references,omitempty"`

@@ -21,6 +21,9 @@ const maxOpeningSubject = 200
 // those, but for digits, joins it; any other waits in the quarantine.
 func (f *filing) stemFlood(ctx context.Context, d Decision, who person) error {
 	var rest []target
+	if f.handed != nil {
+		return nil
+	}
 	for _, t := range f.accounts {
 		over, err := f.floods(ctx, t, who)
 		if err != nil {

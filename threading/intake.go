@@ -34,6 +34,8 @@ type Incoming struct {
 	QueueID    string // of the MTA in front, where it is known
 	ReceivedAt time.Time
 	Trace      string // header fields of ours, to stand before Raw, each with CRLF
+
+	handed *handed // nil: it came by itself
 }
 
 // Result is what became of a mail for one recipient. Err is nil exactly when
@@ -212,7 +214,7 @@ func (s *Service) newFiling(ctx context.Context, tx *store.Tx, m *delivered) (*f
 	if err != nil {
 		return nil, err
 	}
-	f := &filing{delivered: m, work: w, results: make([]Result, len(m.Recipients))}
+	f := &filing{delivered: m, work: w, results: make([]Result, len(m.Recipients)), acked: m.handed != nil}
 	for i, recipient := range m.Recipients {
 		account, extension, err := s.recipient(f.desk, recipient)
 		if err != nil { // the account went between RCPT and here
@@ -363,7 +365,7 @@ const loopField = "X-Ticketgate-Loop"
 // applyPolicy drops the accounts whose channel demands an aligned DKIM pass
 // that the mail doesn't have: into the quarantine, or refused.
 func (f *filing) applyPolicy(ctx context.Context) error {
-	if f.AlignedDKIM {
+	if f.AlignedDKIM || f.handed != nil {
 		return nil
 	}
 	var rest, withheld []target

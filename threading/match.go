@@ -22,6 +22,7 @@ const (
 	SignalAncestor      SignalKind = "ancestor"        // an earlier mail named an id that this one names, and nobody has seen
 	SignalBareReference SignalKind = "bare_reference"  // the reference in the subject, without brackets
 	SignalTextTag       SignalKind = "text_tag"        // the tag in the text, where the channel switches it on
+	SignalAgent         SignalKind = "agent"           // the word of an agent who handed the mail in
 )
 
 // weights order the signals; their distance has no meaning beyond the order.

@@ -268,7 +268,9 @@ func orNone(s string) string {
 // tell notifies agents of a mail that came in, and acknowledges it. Nobody is
 // told by mail of a mail in his own name, be it his or not.
 func (f *filing) tell(ctx context.Context, t store.Ticket, a store.Activity, e event) error {
-	if agent := f.inName(); agent != nil {
+	if f.handed != nil {
+		e.actor = f.handed.agent.ID
+	} else if agent := f.inName(); agent != nil {
 		if f.Message.Automatic.Is { // two agents' machines would answer each other's notifications for ever
 			return nil
 		}

@@ -37,11 +37,14 @@ func (f *filing) decide(ctx context.Context, who person) (Decision, error) {
 	if f.behalf != nil {
 		return Decision{Outcome: OutcomeNew, Sender: store.SenderParticipant}, nil
 	}
+	if f.handed != nil && f.handed.ticket != 0 {
+		return f.onWord(ctx, who)
+	}
 	facts, err := f.facts(ctx, who)
 	if err != nil {
 		return Decision{}, err
 	}
-	return Decide(facts), nil
+	return f.harmless(Decide(facts)), nil
 }
 
 // appendOnce adds the mail to its ticket, once for all of our accounts.
@@ -239,6 +242,9 @@ func (f *filing) newTicket(number int64, to target, d Decision, who person) stor
 	if f.behalf != nil {
 		t.CreatedBy = f.behalf.ID
 	}
+	if f.handed != nil {
+		t.CreatedBy = f.handed.agent.ID
+	}
 	if closedStatus(f.desk, t.StatusID) {
 		t.ClosedAt = f.now
 	}
@@ -283,6 +289,9 @@ func (f *filing) activity(d Decision, who person, t store.Ticket) store.Activity
 	}
 	if f.behalf != nil {
 		a.CreatedBy = f.behalf.ID
+	}
+	if f.handed != nil {
+		a.CreatedBy, a.Source = f.handed.agent.ID, sourceAgent
 	}
 	return a
 }

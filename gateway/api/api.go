@@ -21,6 +21,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"ticketgate/store"
+	"ticketgate/threading"
 )
 
 // Prefix is where the paths of the API begin.
@@ -35,6 +36,8 @@ type Options struct {
 	Explain func(ctx context.Context, raw []byte, to, from string) (any, error)
 	// Release makes a ticket of a quarantined mail. Nil: it answers 503.
 	Release func(ctx context.Context, agent *store.Agent, quarantineID string) (store.Ticket, error)
+	// HandIn files a mail that an agent holds. Nil: it answers 503.
+	HandIn func(ctx context.Context, agent *store.Agent, raw []byte, account string, ticket int64) (threading.Result, error)
 	// Queued is told which deliveries are to be in the queue after a retry or
 	// a release. It must return soon and may be nil.
 	Queued func(ctx context.Context, due []store.Due)
@@ -121,6 +124,7 @@ func (a *api) register() {
 	a.registerDeliveries()
 	a.registerQuarantine()
 	a.registerExplain()
+	a.registerMessages()
 	a.registerEvents()
 }
 

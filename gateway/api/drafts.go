@@ -36,7 +36,7 @@ func (a *api) draftDocument(ctx context.Context, c *call, body document, files [
 		list := make([]any, 0, len(files))
 		for i, f := range files {
 			if f.FileID == "" {
-				if f.FileID, err = a.handIn(ctx, c, i, f); err != nil {
+				if f.FileID, err = a.keepFile(ctx, c, i, f); err != nil {
 					return "", nil, err
 				}
 			}
@@ -49,8 +49,8 @@ func (a *api) draftDocument(ctx context.Context, c *call, body document, files [
 	return string(raw), ids, err
 }
 
-// handIn keeps a file of a draft.
-func (a *api) handIn(ctx context.Context, c *call, i int, f fileInput) (string, error) {
+// keepFile keeps a file of a draft.
+func (a *api) keepFile(ctx context.Context, c *call, i int, f fileInput) (string, error) {
 	if err := f.check(i); err != nil {
 		return "", err
 	}

@@ -198,6 +198,9 @@ func (f *fixture) serve(change func(*api.Options)) {
 			in.From, in.Recipients = from, []string{to}
 			return f.service.Explain(ctx, in)
 		},
+		HandIn: func(ctx context.Context, agent *store.Agent, raw []byte, account string, ticket int64) (threading.Result, error) {
+			return f.service.HandIn(ctx, agent, f.incoming(string(raw)), account, ticket)
+		},
 		Release: func(ctx context.Context, agent *store.Agent, id string) (store.Ticket, error) {
 			return f.service.Release(ctx, agent, id, f.incoming(customersMail))
 		},

@@ -48,6 +48,7 @@ var matrix = map[string]string{
 	"POST /files":                                              everyone,
 	"GET /files/{id}":                                          "401 401 401 404 404 404 200",
 	"DELETE /files/{id}":                                       "401 401 401 404 404 404 200",
+	"POST /messages":                                           everyone,
 	"GET /channels":                                            everyone,
 	"POST /channels":                                           admins,
 	"GET /channels/{id}":                                       everyone,

@@ -205,6 +205,7 @@ type activityShape struct {
 	CreatedAt    time.Time            `json:"created_at"`
 	Sender       *string              `json:"sender" doc:"participant, stranger or agent, of what came in"`
 	Automatic    *string              `json:"automatic" doc:"the kind of machine that wrote it"`
+	Source       *string              `json:"source" doc:"agent: one handed the mail in"`
 	Auth         *store.Auth          `json:"auth"`
 	Match        *store.Match         `json:"match"`
 	Attachments  []store.Attachment   `json:"attachments"`
@@ -227,7 +228,7 @@ func activityOf(v store.Activity, files []store.Attachment, state store.Delivery
 		ReplyDiffers: v.ReplyDiffers, NameMarked: v.NameMarked,
 		MixedScript: v.MixedScript, Moved: some(v.Moved), Subject: v.Subject, Text: v.Text, HTML: v.HTML,
 		ReplyText: v.ReplyText, MessageID: orNull(v.MessageID), CreatedAt: v.CreatedAt.UTC(),
-		Sender: orNull(v.Sender), Automatic: orNull(v.Automatic), Auth: v.Auth, Match: v.Match,
+		Sender: orNull(v.Sender), Automatic: orNull(v.Automatic), Source: orNull(v.Source), Auth: v.Auth, Match: v.Match,
 		Attachments: some(files), External: v.External, Changes: some(v.Changes), Comment: v.Comment,
 		Defects: some(v.Defects), SendAt: when(v.SendAt),
 	}

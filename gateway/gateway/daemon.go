@@ -344,6 +344,7 @@ func (d *Daemon) newAPI(in *intake, s *sending, drain <-chan struct{}) (http.Han
 		Release: func(ctx context.Context, agent *store.Agent, id string) (store.Ticket, error) {
 			return in.release(ctx, d.core.DB, agent, id)
 		},
+		HandIn: in.handIn,
 		NewKey: d.core.NewKey, KeyRecord: recordOf,
 		MaxMessageBytes: d.config.LMTP.MaxMessageBytes, Composed: d.core.composed, Events: api.EventOptions{Done: drain},
 		Hostname: d.config.Hostname, PublicURL: d.publicURL(nil), Version: d.opt.Version, Now: d.opt.Now, Log: d.log, Metrics: d.metrics.registry,

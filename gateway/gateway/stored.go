@@ -7,6 +7,7 @@ import (
 
 	"ticketgate/gateway/verify"
 	"ticketgate/store"
+	"ticketgate/threading"
 )
 
 // keptMail is what is stored about a mail beside its bytes.
@@ -64,6 +65,22 @@ func judgedAgain(trace, hostname string, auth verify.Auth) string {
 	rest = strings.TrimSuffix(rest, "\r\n")
 	first, others, _ := strings.Cut(rest, "\r\n") // the return path stays on top
 	return first + "\r\n" + auth.Header(hostname) + "\r\n" + others
+}
+
+// handIn files a mail that an agent holds.
+func (in *intake) handIn(ctx context.Context, agent *store.Agent, raw []byte, account string, ticket int64) (threading.Result, error) {
+	mail, err := in.read(ctx, verify.Request{Raw: raw}, in.log)
+	if err != nil {
+		return threading.Result{}, err
+	}
+	mail.DeliveryID, mail.ReceivedAt = store.NewID(), time.Now().UTC()
+	mail.Trace = mail.auth.Header(in.hostname) + "\r\n"
+	r, err := in.desk.HandIn(ctx, agent, mail.Incoming, account, ticket)
+	if err == nil {
+		in.log.Info("mail handed in", "delivery_id", mail.DeliveryID, "message_id", mail.Message.MessageID, "agent", agent.ID,
+			"outcome", r.Outcome, "ticket", r.Ticket, "activity", r.ActivityID, "verdict", mail.Auth.Verdict)
+	}
+	return r, err
 }
 
 // release makes a ticket of a quarantined mail.
