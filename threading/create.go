@@ -370,6 +370,7 @@ func (c *creation) store(ctx context.Context, t store.Ticket, a *store.Activity,
 	if err := c.keep(ctx, t, *a, c.body); err != nil {
 		return t, err
 	}
+	t.Files = len(c.body.files)
 	if out != nil {
 		if err := out(ctx); err != nil {
 			return t, err

@@ -35,13 +35,12 @@ func (a *api) draftDocument(ctx context.Context, c *call, body document, files [
 	if len(files) > 0 {
 		list := make([]any, 0, len(files))
 		for i, f := range files {
-			if f.FileID == "" {
-				if f.FileID, err = a.keepFile(ctx, c, i, f); err != nil {
-					return "", nil, err
-				}
+			u, err := a.keepFile(ctx, c, i, f)
+			if err != nil {
+				return "", nil, err
 			}
-			ids = append(ids, f.FileID)
-			list = append(list, document{"file_id": f.FileID, "name": f.Name, "type": f.Type, "content_id": f.ContentID})
+			ids = append(ids, u.ID)
+			list = append(list, document{"file_id": u.ID, "name": u.Name, "type": u.Type, "content_id": f.ContentID})
 		}
 		body["attachments"] = list
 	}
@@ -49,13 +48,22 @@ func (a *api) draftDocument(ctx context.Context, c *call, body document, files [
 	return string(raw), ids, err
 }
 
-// keepFile keeps a file of a draft.
-func (a *api) keepFile(ctx context.Context, c *call, i int, f fileInput) (string, error) {
+// keepFile gives a file of a draft as it was handed in, before or by the draft.
+func (a *api) keepFile(ctx context.Context, c *call, i int, f fileInput) (store.Upload, error) {
 	if err := f.check(i); err != nil {
-		return "", err
+		return store.Upload{}, err
 	}
-	u, err := a.Desk.Upload(ctx, c.agent, threading.File{Name: f.Name, Type: f.Type, Content: f.Content})
-	return u.ID, err
+	if f.FileID == "" {
+		return a.Desk.Upload(ctx, c.agent, threading.File{Name: f.Name, Type: f.Type, Content: f.Content})
+	}
+	u, err := a.ownUpload(ctx, c, f.FileID)
+	if store.IsNotFound(err) {
+		return u, invalid("attachments["+strconv.Itoa(i)+"].file_id", "there is no such file")
+	}
+	if f.Name != "" {
+		u.Name = f.Name
+	}
+	return u, err
 }
 
 // parsed reads a document that the schema has found in order.

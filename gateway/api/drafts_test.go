@@ -44,7 +44,13 @@ func TestTicketDraft(t *testing.T) {
 	if items := f.do("standard", "GET", "/tickets?list=drafts", nil).items(); len(items) != 1 || items[0]["id"] != id {
 		t.Errorf("the drafts are %v", items)
 	}
+	if first := content["attachments"].([]any)[0].(m); first["name"] != "a.txt" || first["type"] != "text/plain" {
+		t.Errorf("the first file is %v", first)
+	}
 	sent := f.do("standard", "POST", path+"/send", nil).is(200).json()
+	if n := sent["counts"].(m)["files"]; n != 2.0 {
+		t.Errorf("the ticket counts %v files", n)
+	}
 	if sent["id"] != id || sent["number"] == nil || sent["subject"] != "Now" || sent["owner_id"] != f.agents["standard"] {
 		t.Errorf("the ticket is %v", sent)
 	}
