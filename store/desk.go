@@ -140,8 +140,26 @@ type Agent struct {
 	Key      string            `json:"-"` // comparison form of Email
 	Role     string            `json:"role"`
 	Active   bool              `json:"active"`
-	Notify   map[string]string `json:"notify"` // by role (owner, responsible, subscriber): mail, none; absent: mail
-	Password string            `json:"-"`      // argon2id hash; not part of the desk snapshot
+	Notify   map[string]string `json:"notify"`             // by role (owner, responsible, watcher, subscriber): one of the Notify words
+	Timezone string            `json:"timezone,omitempty"` // IANA name; "": the desk's
+	Password string            `json:"-"`                  // argon2id hash; not part of the desk snapshot
+}
+
+// How an agent is told of what happens to a ticket.
+const (
+	NotifyMail     = "mail"     // at once
+	NotifyDigest   = "digest"   // in one mail a day
+	NotifyEvent    = "event"    // in the console alone
+	NotifyRelevant = "relevant" // subscribers: mail of what customers write, what comes here, and trouble
+	NotifyNone     = "none"
+)
+
+// NotifyBy gives the way that an agent chose for a role: mail, if he didn't.
+func (a *Agent) NotifyBy(role string) string {
+	if way := a.Notify[role]; way != "" {
+		return way
+	}
+	return NotifyMail
 }
 
 // The roles of an agent.

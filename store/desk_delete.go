@@ -95,7 +95,7 @@ func (tx *Tx) DeleteAccount(ctx context.Context, id string) error {
 	return tx.touched(ctx, "mail account", `DELETE FROM accounts WHERE id = $1`, id)
 }
 
-// DeleteAgent removes an agent, his subscriptions and tokens; one that a
+// DeleteAgent removes an agent, and his subscriptions, tokens and the like; one that a
 // channel, a ticket or an activity names is a conflict (ReasonInUse).
 func (tx *Tx) DeleteAgent(ctx context.Context, id string) error {
 	desk, err := tx.deskToChange(ctx)
@@ -120,6 +120,8 @@ func (tx *Tx) DeleteAgent(ctx context.Context, id string) error {
 		`DELETE FROM subscriptions WHERE agent_id = $1`,
 		`DELETE FROM tokens WHERE agent_id = $1`,
 		`DELETE FROM uploads WHERE agent_id = $1`,
+		`DELETE FROM watchers WHERE agent_id = $1`,
+		`DELETE FROM digests WHERE agent_id = $1`,
 	} {
 		if _, err := tx.exec(ctx, sql, id); err != nil {
 			return err

@@ -158,8 +158,9 @@ func (tx *Tx) onlyVisible(ctx context.Context, w *where, f TicketFilter) error {
 	}
 	if f.List == ListMy {
 		w.add(`(owner_id = ? OR responsible_id = ? OR created_by = ? OR channel_id IN
-			(SELECT channel_id FROM subscriptions WHERE agent_id = ? AND type = 'standard'))`,
-			f.VisibleTo, f.VisibleTo, f.VisibleTo, f.VisibleTo)
+			(SELECT channel_id FROM subscriptions WHERE agent_id = ? AND type = 'standard')
+			OR number IN (SELECT ticket FROM watchers WHERE agent_id = ?))`,
+			f.VisibleTo, f.VisibleTo, f.VisibleTo, f.VisibleTo, f.VisibleTo)
 	}
 	return nil
 }

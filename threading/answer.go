@@ -165,11 +165,17 @@ func (e *entry) file(ctx context.Context, a *store.Activity) error {
 			return err
 		}
 	}
-	kind := eventActivity
+	told := turned(before, *e.t, e.agent)
 	if a.Type == store.TypeIncoming {
-		kind = eventIncoming
+		told.kind = eventIncoming
 	}
-	return e.notify(ctx, *e.t, *a, event{kind: kind, actor: e.agent.ID, assigned: assigned(before, *e.t), lost: lost(before, *e.t)})
+	if err := e.mention(ctx, *e.t, *a, &told); err != nil {
+		return err
+	}
+	if err := e.loseWatchers(ctx, *e.t, &told); err != nil {
+		return err
+	}
+	return e.notify(ctx, *e.t, *a, told)
 }
 
 // write stores the activity and its files.

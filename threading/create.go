@@ -2,6 +2,7 @@ package threading
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"ticketgate/store"
@@ -25,6 +26,7 @@ type NewTicket struct {
 	MarkerID      string
 	OwnerID       string
 	ResponsibleID string
+	Watchers      []string // agent ids
 	StatusID      string
 	Tags          []string
 	SendAt        time.Time // of email: when the mail leaves; zero: at once
@@ -371,10 +373,39 @@ func (c *creation) store(ctx context.Context, t store.Ticket, a *store.Activity,
 		return t, err
 	}
 	t.Files = len(c.body.files)
+	watchers, err := c.watch(ctx, t)
+	if err != nil {
+		return t, err
+	}
 	if out != nil {
 		if err := out(ctx); err != nil {
 			return t, err
 		}
 	}
-	return t, c.notify(ctx, t, *a, event{kind: eventNew, actor: c.agent.ID})
+	e := event{kind: eventNew, actor: c.agent.ID, became: watchers}
+	if c.n.OwnerID != "" {
+		e.became = append(e.became, tie{t.OwnerID, roleOwner})
+	}
+	if c.n.ResponsibleID != "" {
+		e.became = append(e.became, tie{t.ResponsibleID, roleResponsible})
+	}
+	return t, c.notify(ctx, t, *a, e)
+}
+
+// watch has the agents watch the ticket who were named.
+func (c *creation) watch(ctx context.Context, t store.Ticket) ([]tie, error) {
+	var became []tie
+	for i, id := range c.n.Watchers {
+		if err := c.canWatch(fmt.Sprintf("watchers[%d]", i), id, t); err != nil {
+			return nil, err
+		}
+		added, err := c.tx.AddWatcher(ctx, t.Number, id)
+		if err != nil {
+			return nil, err
+		}
+		if added {
+			became = append(became, tie{id, roleWatcher})
+		}
+	}
+	return became, nil
 }

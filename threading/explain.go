@@ -237,14 +237,17 @@ func (f *filing) explainEffects(ctx context.Context, x *Explanation, to target, 
 	if agent := f.agent(); agent != nil {
 		e.actor = agent.ID
 	}
-	for _, agent := range notices(f.desk, t, e) {
-		x.Notify = append(x.Notify, agent.ID)
+	watchers, err := f.watchers(ctx, t, e)
+	if err != nil {
+		return err
+	}
+	for _, n := range notices(f.desk, t, watchers, e) {
+		x.Notify = append(x.Notify, n.agent.ID)
 	}
 	if d.Outcome != OutcomeNew {
 		x.Acknowledge.Why = "only a new ticket is acknowledged"
 		return nil
 	}
-	var err error
 	x.Acknowledge.Will, x.Acknowledge.Why, err = f.mayAcknowledge(ctx, t, f.activity(d, who, t))
 	return err
 }

@@ -3,115 +3,50 @@ package threading
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 
 	"ticketgate/store"
 )
 
-// eventKind says what agents are told of.
-type eventKind string
-
-// The events.
-const (
-	eventNew      eventKind = "new"      // a new ticket
-	eventIncoming eventKind = "incoming" // a customer's word
-	eventActivity eventKind = "activity" // an answer, a note, a change
-	eventHeld     eventKind = "held"     // a stranger's mail waits for the ticket
-	eventFailed   eventKind = "failed"   // an answer did not arrive
-)
-
-// event is something that happened to a ticket.
-type event struct {
-	kind     eventKind
-	actor    string   // agent id of who did it, or ""
-	assigned []string // agent ids who became owner or responsible by it
-	lost     []string // agent ids who were, and don't see the channel that it moved to
-	held     int64    // of a new ticket: the ticket that its mail waits for
-	reopened bool
-	quiet    bool // no acknowledgement: another ticket of the same mail had it
-}
-
-// The roles by which an agent is told, as they stand in Agent.Notify.
-const (
-	roleOwner       = "owner"
-	roleResponsible = "responsible"
-	roleSubscriber  = "subscriber"
-)
-
-// The choices of an agent, per role.
-const (
-	notifyNone     = "none"
-	notifyRelevant = "relevant" // subscribers: what customers write, and failures
-)
-
-// notices gives the agents who are told of an event, in a fixed order, each
-// once: owner, responsible and standard subscribers, never who did it, never
-// an informal subscriber as such, nobody who doesn't see the channel, nobody
-// in all the roles in which he asked not to be.
-func notices(desk *store.Desk, t store.Ticket, e event) []*store.Agent {
-	var list []*store.Agent
-	seen := map[string]bool{e.actor: true, "": true}
-	add := func(id, role string) {
-		agent := desk.Agent(id)
-		if agent == nil || !agent.Active || seen[id] || !desk.Sees(id, t.ChannelID) || !wants(agent, role, e) {
-			return
-		}
-		seen[id] = true
-		list = append(list, agent)
-	}
-	add(t.OwnerID, roleOwner)
-	if (e.kind == eventHeld || e.kind == eventFailed) && len(list) > 0 {
-		return list // the owner, else the others
-	}
-	if e.kind != eventHeld {
-		add(t.ResponsibleID, roleResponsible)
-	}
-	for _, agent := range desk.Subscribers(t.ChannelID, store.SubscriptionStandard) {
-		add(agent.ID, roleSubscriber)
-	}
-	return list
-}
-
-func wants(agent *store.Agent, role string, e event) bool {
-	switch agent.Notify[role] {
-	case notifyNone:
-		return false
-	case notifyRelevant:
-		return e.kind != eventActivity
-	}
-	return true
-}
-
-// notify writes a mail to each agent who is told of an event. While there is
-// no account to send with nobody is told by mail.
+// notify tells the agents whom an event concerns, each in his way. While there
+// is no account to send with nobody is told by mail, but by an event.
 func (w *work) notify(ctx context.Context, t store.Ticket, a store.Activity, e event) error {
+	watchers, err := w.watchers(ctx, t, e)
+	if err != nil {
+		return err
+	}
+	list := notices(w.desk, t, watchers, e)
+	if len(list) == 0 {
+		return nil
+	}
 	account := w.notifier(t)
-	if account == nil {
-		return nil
-	}
-	agents := append(notices(w.desk, t, e), w.losers(t, e)...)
-	if len(agents) == 0 {
-		return nil
-	}
 	told := w.s.story(w.desk, t, a)
-	for _, agent := range agents {
-		if err := w.send(ctx, account, w.notification(account, agent, t, a, e, told), []string{agent.Email}); err != nil {
+	for _, n := range list {
+		if err := w.tellOf(ctx, account, t, a, n, told); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// losers gives those who lost a ticket by its move: they are told so, once.
-func (w *work) losers(t store.Ticket, e event) []*store.Agent {
-	var list []*store.Agent
-	for _, id := range e.lost {
-		if a := w.desk.Agent(id); a != nil && a.Active && id != e.actor && !slices.Contains(list, a) && !w.desk.Sees(id, t.ChannelID) {
-			list = append(list, a)
-		}
+// watchers gives those of a ticket. One that a mail opened just now has none.
+func (w *work) watchers(ctx context.Context, t store.Ticket, e event) ([]string, error) {
+	if e.kind == eventNew && t.CreatedBy == "" {
+		return nil, nil
 	}
-	return list
+	all, err := w.tx.Watchers(ctx, t.Number)
+	return all[t.Number], err
+}
+
+// tellOf tells one agent.
+func (w *work) tellOf(ctx context.Context, account *store.MailAccount, t store.Ticket, a store.Activity, n notice, told story) error {
+	switch {
+	case n.way == store.NotifyDigest:
+		return w.tellLater(ctx, t, a, n)
+	case n.way == store.NotifyEvent || account == nil:
+		return w.tellAgent(ctx, n.agent.ID, t.Number, a.ID, n.reason, headline(n.reason, a))
+	}
+	return w.send(ctx, account, w.notification(account, t, a, n, told), []string{n.agent.Email})
 }
 
 // notifier gives the account that mails to agents go out from: a system
@@ -136,13 +71,13 @@ func (w *work) notifier(t store.Ticket) *store.MailAccount {
 }
 
 // notification is the mail that tells an agent of an event.
-func (w *work) notification(account *store.MailAccount, agent *store.Agent, t store.Ticket, a store.Activity, e event, told story) store.Mail {
+func (w *work) notification(account *store.MailAccount, t store.Ticket, a store.Activity, n notice, told story) store.Mail {
 	m := w.newMail(store.MailNotification, account, t, a)
-	m.To = []store.Address{{Name: agent.Name, Address: agent.Email}}
+	m.To = []store.Address{{Name: n.agent.Name, Address: n.agent.Email}}
 	m.Subject = w.s.keys.Subject(t.Subject, t.Number, w.tagPlace(t), false)
 	m.References = []string{"ticket." + t.ID + "@" + domainOf(account.Address)}
 	m.AutoSubmitted = "auto-generated"
-	m.Text = told.to(agent, t, a, e)
+	m.Text = told.because(n.reason, t, a)
 	return m
 }
 
@@ -199,38 +134,58 @@ func goesOut(t store.Ticket, a store.Activity) bool {
 		(a.Type == store.TypeOutgoing || a.Type == store.TypeIncoming && a.Sender == store.SenderParticipant)
 }
 
-// to writes the story to one agent. Who lost the ticket reads no more of it.
-func (n story) to(agent *store.Agent, t store.Ticket, a store.Activity, e event) string {
-	head := invitation(t, a) + "\n\n" + n.reference + ": " + headline(agent, t, a, e) + n.channel + "\n" + n.subject + "\n\n" + n.facts
-	if n.excerpt != "" && !slices.Contains(e.lost, agent.ID) {
+// because writes the story to an agent who is told for a reason. Who lost the
+// ticket reads no more of it.
+func (n story) because(reason string, t store.Ticket, a store.Activity) string {
+	head := invitation(t, a) + "\n\n" + n.reference + ": " + headline(reason, a) + n.channel + "\n" + n.subject + "\n\n" + n.facts
+	if n.excerpt != "" && reason != reasonLost {
 		head += "\n" + n.excerpt + "\n"
 	}
 	return head + "\n" + n.link + "\n"
 }
 
-func headline(agent *store.Agent, t store.Ticket, a store.Activity, e event) string {
-	switch {
-	case e.kind == eventNew:
+// headline says for people what an agent is told of.
+func headline(reason string, a store.Activity) string {
+	switch reason {
+	case string(eventNew):
 		return "new ticket"
-	case e.kind == eventHeld && a.Sender == store.SenderParticipant:
-		return "mail with another subject waits for this ticket"
-	case e.kind == eventHeld:
+	case string(eventHeld):
+		if a.Sender == store.SenderParticipant {
+			return "mail with another subject waits for this ticket"
+		}
 		return "mail of a stranger waits for this ticket"
-	case e.kind == eventFailed:
+	case string(eventFailed):
 		return "an answer did not arrive"
-	case slices.Contains(e.lost, agent.ID):
+	case string(eventEscalated):
+		return "escalated, nothing happened in time"
+	case string(eventWarned):
+		return "time runs out"
+	case reasonLost:
 		return "moved out of your sight; it is not yours any more"
-	case slices.Contains(e.assigned, agent.ID) && t.OwnerID == agent.ID:
+	case reasonBecame + roleOwner:
 		return "you are the owner now"
-	case slices.Contains(e.assigned, agent.ID):
+	case reasonBecame + roleResponsible:
 		return "you are responsible now"
-	case e.reopened:
+	case reasonBecame + roleWatcher:
+		return "you watch it now"
+	case reasonMentioned:
+		return "you were mentioned"
+	case reasonMoved:
+		return "moved here"
+	case reasonReopened:
 		return "reopened by a reply"
-	case a.Type == store.TypeNote:
+	}
+	return happened(a)
+}
+
+// happened names an activity for people.
+func happened(a store.Activity) string {
+	switch a.Type {
+	case store.TypeNote:
 		return "new note"
-	case a.Type == store.TypeOutgoing:
+	case store.TypeOutgoing:
 		return "answered"
-	case a.Type == store.TypeStatusChange:
+	case store.TypeStatusChange:
 		return "changed"
 	}
 	return "new reply"

@@ -187,7 +187,7 @@ func TestAFailureIsWrittenAndTold(t *testing.T) {
 	if last := list[len(list)-1]; !strings.Contains(last.Comment, "no such user") || last.Author.Kind != store.AuthorSystem {
 		t.Errorf("history %+v", last)
 	}
-	if got := d.told(r.Ticket)[before:]; !slices.Equal(got, []string{"ivo@test.example"}) {
-		t.Errorf("told %v, want the owner", got)
+	if got := d.told(r.Ticket)[before:]; !slices.Equal(got, []string{"ivo@test.example", "anna@test.example"}) {
+		t.Errorf("told %v, want the owner and the subscriber", got)
 	}
 }

@@ -82,7 +82,11 @@ func (w *work) patch(ctx context.Context, agent *store.Agent, t store.Ticket, p 
 	if err := w.history(ctx, &t, &a); err != nil {
 		return t, err
 	}
-	return t, w.notify(ctx, t, a, event{kind: eventActivity, actor: agent.ID, assigned: assigned(before, t), lost: lost(before, t)})
+	e := turned(before, t, agent)
+	if err := w.loseWatchers(ctx, t, &e); err != nil {
+		return t, err
+	}
+	return t, w.notify(ctx, t, a, e)
 }
 
 // visible reads a ticket that an agent sees; to anybody else it is not there.
@@ -301,32 +305,24 @@ func (w *work) agentName(id string) string {
 	return ""
 }
 
-// assigned gives the agents who became owner or responsible.
-func assigned(before, after store.Ticket) []string {
-	var list []string
-	if after.OwnerID != before.OwnerID {
-		list = append(list, after.OwnerID)
+// turned is the event of a change from one state of a ticket to another: who got
+// a role by it, and who lost one because the ticket moved out of his sight.
+func turned(before, after store.Ticket, actor *store.Agent) event {
+	e := event{kind: eventActivity, actor: actor.ID, moved: before.ChannelID != after.ChannelID}
+	for _, role := range []struct{ name, was, is string }{
+		{roleOwner, before.OwnerID, after.OwnerID}, {roleResponsible, before.ResponsibleID, after.ResponsibleID},
+	} {
+		if role.was == role.is {
+			continue
+		}
+		if role.is != "" {
+			e.became = append(e.became, tie{role.is, role.name})
+		}
+		if role.was != "" && e.moved {
+			e.lost = append(e.lost, tie{role.was, role.name})
+		}
 	}
-	if after.ResponsibleID != before.ResponsibleID {
-		list = append(list, after.ResponsibleID)
-	}
-	return list
-}
-
-// lost gives the agents who are not owner or responsible any more since the
-// ticket moved to another channel.
-func lost(before, after store.Ticket) []string {
-	if before.ChannelID == after.ChannelID {
-		return nil
-	}
-	var list []string
-	if before.OwnerID != after.OwnerID {
-		list = append(list, before.OwnerID)
-	}
-	if before.ResponsibleID != after.ResponsibleID {
-		list = append(list, before.ResponsibleID)
-	}
-	return list
+	return e
 }
 
 // TakeOwnership makes the agent the owner of a ticket that he sees.
@@ -379,6 +375,9 @@ func (w *work) merge(ctx context.Context, agent *store.Agent, t, to store.Ticket
 	}
 	if (t.Kind == store.KindInternal) != (root.Kind == store.KindInternal) && t.ContactID+root.ContactID != "" {
 		return t, store.Errorf(store.CodeConflict, "an internal ticket can't be merged with one that has a contact")
+	}
+	if err := w.shareWatchers(ctx, t, root); err != nil {
+		return t, err
 	}
 	held := t.SuggestedTicket != 0 // its stranger stays one: Confirm says what is remembered
 	if !held {

@@ -33,6 +33,8 @@ type Options struct {
 	// Directory is the outside CRM; nil: there is none. It must not be a nil
 	// pointer in an interface.
 	Directory directory
+	// Timezone is the desk's, of digests; nil: UTC.
+	Timezone *time.Location
 	// DirectoryRefresh is how old what the CRM said of a contact may grow;
 	// default 24 h.
 	DirectoryRefresh time.Duration
@@ -97,6 +99,9 @@ func New(opt Options) (*Service, error) {
 	}
 	if opt.Log == nil {
 		opt.Log = slog.New(slog.DiscardHandler)
+	}
+	if opt.Timezone == nil {
+		opt.Timezone = time.UTC
 	}
 	if opt.AcksPerHour == 0 {
 		opt.AcksPerHour = 500

@@ -15,6 +15,7 @@ type TicketView struct {
 	Company      *store.Company
 	Links        []store.Link
 	Participants []store.Participant
+	Watchers     []string // agent ids
 	Held         []Held
 }
 
@@ -71,6 +72,11 @@ func (w *work) view(ctx context.Context, t store.Ticket) (TicketView, error) {
 	if v.Participants, err = w.tx.Participants(ctx, t.Number); err != nil {
 		return v, err
 	}
+	watchers, err := w.tx.Watchers(ctx, t.Number)
+	if err != nil {
+		return v, err
+	}
+	v.Watchers = watchers[t.Number]
 	return v, w.viewHeld(ctx, &v)
 }
 

@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"ticketgate/store"
+	"ticketgate/threading"
 )
 
 func (a *api) registerAgents() {
@@ -27,20 +28,35 @@ type AgentShape struct {
 	Email  string            `json:"email"`
 	Role   string            `json:"role"`
 	Active bool              `json:"active"`
-	Notify map[string]string `json:"notify" doc:"by owner, responsible, subscriber: mail or none; absent: mail"`
+	Notify map[string]string `json:"notify" doc:"by owner, responsible, watcher, subscriber; absent: mail"`
+
+	Timezone string `json:"timezone" doc:"empty: the desk's"`
 }
 
 func agentOf(g store.Agent) AgentShape {
-	return AgentShape{ID: g.ID, Name: g.Name, Email: g.Email, Role: g.Role, Active: g.Active, Notify: someMap(g.Notify)}
+	return AgentShape{ID: g.ID, Name: g.Name, Email: g.Email, Role: g.Role, Active: g.Active, Notify: someMap(g.Notify), Timezone: g.Timezone}
 }
 
 // agentInput is the body of POST and PATCH.
 type agentInput struct {
-	Name   opt[string]            `json:"name" maxLength:"200"`
-	Email  opt[string]            `json:"email" maxLength:"400"`
-	Role   opt[string]            `json:"role" enum:"agent,admin" doc:"default agent"`
-	Active opt[bool]              `json:"active" doc:"default true"`
-	Notify opt[map[string]string] `json:"notify" doc:"by owner, responsible, subscriber: mail or none"`
+	Name   opt[string] `json:"name" maxLength:"200"`
+	Email  opt[string] `json:"email" maxLength:"400"`
+	Role   opt[string] `json:"role" enum:"agent,admin" doc:"default agent"`
+	Active opt[bool]   `json:"active" doc:"default true"`
+	OwnChoices
+}
+
+// OwnChoices are what an agent may also change himself. It is exported because
+// huma passes over what is embedded and is not.
+type OwnChoices struct {
+	Notify   opt[map[string]string] `json:"notify" doc:"by owner, responsible, watcher, subscriber: mail, digest, event or none; for subscriber also relevant"`
+	Timezone opt[string]            `json:"timezone" maxLength:"64" doc:"IANA name, of digests; empty: the desk's"`
+}
+
+func (in *OwnChoices) apply(g *store.Agent) []fieldError {
+	in.Notify.into(&g.Notify)
+	in.Timezone.into(&g.Timezone)
+	return append(refusals(threading.CheckNotify(g.Notify)), refusals(threading.CheckTimezone(g.Timezone))...)
 }
 
 func (in *agentInput) apply(g *store.Agent) []fieldError {
@@ -53,24 +69,7 @@ func (in *agentInput) apply(g *store.Agent) []fieldError {
 	if g.Name == "" {
 		g.Name = g.Email
 	}
-	if in.Notify.Sent {
-		g.Notify = in.Notify.Value
-		errs = append(errs, checkNotify(g.Notify)...)
-	}
-	return errs
-}
-
-func checkNotify(notify map[string]string) []fieldError {
-	var errs []fieldError
-	for role, way := range notify {
-		switch {
-		case role != "owner" && role != "responsible" && role != "subscriber":
-			errs = append(errs, fieldError{Field: "notify", Message: "knows owner, responsible and subscriber"})
-		case way != "mail" && way != "none":
-			errs = append(errs, fieldError{Field: "notify." + role, Message: "must be mail or none"})
-		}
-	}
-	return errs
+	return append(errs, in.OwnChoices.apply(g)...)
 }
 
 func (a *api) listAgents(ctx context.Context, _ *call, in *Paging) (*page[AgentShape], error) {

@@ -106,6 +106,7 @@ func (a *api) register() {
 	a.registerMe()
 	a.registerTickets()
 	a.registerTicketActions()
+	a.registerWatchers()
 	a.registerActivities()
 	a.registerFiles()
 	a.registerUploads()

@@ -24,6 +24,8 @@ type tickets interface {
 	AddActivity(ctx context.Context, agent *store.Agent, number int64, n threading.NewActivity) (store.Activity, error)
 	MoveActivity(ctx context.Context, agent *store.Agent, number int64, id string, to int64) (store.Activity, error)
 	SplitActivity(ctx context.Context, agent *store.Agent, number int64, id string, p threading.Split) (store.Ticket, error)
+	AddWatcher(ctx context.Context, agent *store.Agent, number int64, watcher string) error
+	RemoveWatcher(ctx context.Context, agent *store.Agent, number int64, watcher string) error
 	FillTemplate(ctx context.Context, agent *store.Agent, number int64, id string) (threading.Filled, error)
 }
 

@@ -49,6 +49,10 @@ var matrix = map[string]string{
 	"GET /files/{id}":                                          "401 401 401 404 404 404 200",
 	"DELETE /files/{id}":                                       "401 401 401 404 404 404 200",
 	"POST /messages":                                           everyone,
+	"GET /tickets/{number}/watchers":                           seen,
+	"POST /tickets/{number}/watchers":                          seen,
+	"DELETE /tickets/{number}/watchers/{agent_id}":             "401 401 401 404 200 404 200", // the first one ends it
+	"PATCH /me":                                                everyone,
 	"GET /channels":                                            everyone,
 	"POST /channels":                                           admins,
 	"GET /channels/{id}":                                       everyone,
@@ -192,8 +196,10 @@ func (f *fixture) world() world {
 	status := f.do("admin", "POST", "/statuses", m{"name": "Unused"}).is(201).text("id")
 	f.do("admin", "PATCH", "/channels/"+f.channel, m{"require_dkim": "quarantine"}).is(200)
 	f.service.Take(f.ctx, f.incoming(strangersMail))
+	f.do("admin", "POST", f.ticketPath(number)+"/watchers", m{"agent_id": f.agents["standard"]}).is(201)
 	return world{
-		"/tickets": fmt.Sprint(number), "/activities": incoming, "/attachments": file, "/deliveries": delivery,
+		"/watchers": f.agents["standard"],
+		"/tickets":  fmt.Sprint(number), "/activities": incoming, "/attachments": file, "/deliveries": delivery,
 		"/channels": f.channel, "/subscriptions": f.agents["standard"], "/statuses": status, "/mail-accounts": f.account,
 		"/agents":     f.agents["informal"],
 		"/templates":  f.do("admin", "POST", "/templates", m{"name": "Hello", "text": "Hello {{contact.name}},"}).is(201).text("id"),

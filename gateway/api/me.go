@@ -10,6 +10,8 @@ import (
 func (a *api) registerMe() {
 	add(a, route{id: "get-me", method: http.MethodGet, path: "/me", tag: tagDesk,
 		summary: "The caller, and what he can do now"}, a.getMe)
+	add(a, route{id: "patch-me", method: http.MethodPatch, path: "/me", tag: tagDesk,
+		summary: "Choose how one is told"}, a.patchMe)
 }
 
 // meShape is the caller as he reads himself.
@@ -36,6 +38,33 @@ type actionShape struct {
 }
 
 func unless(reason string) actionShape { return actionShape{Available: reason == "", Reason: reason} }
+
+type mePatch struct {
+	Body OwnChoices
+}
+
+func (a *api) patchMe(ctx context.Context, c *call, in *mePatch) (*answer[meShape], error) {
+	changed, err := update(ctx, a.DB, func(ctx context.Context, tx *store.Tx) (store.Agent, error) {
+		desk, err := tx.Desk(ctx)
+		if err != nil {
+			return store.Agent{}, err
+		}
+		now := desk.Agent(c.agent.ID)
+		if now == nil {
+			return store.Agent{}, notFound()
+		}
+		g := *now
+		if err := refused(in.Body.apply(&g)); err != nil {
+			return g, err
+		}
+		return g, tx.PutAgent(ctx, g)
+	})
+	if err != nil {
+		return nil, err
+	}
+	c.agent = &changed
+	return a.getMe(ctx, c, nil)
+}
 
 func (a *api) getMe(ctx context.Context, c *call, _ *struct{}) (*answer[meShape], error) {
 	desk, err := a.DB.Desk(ctx)

@@ -120,6 +120,7 @@ type ticketShape struct {
 	Links           []store.Link       `json:"links"`
 	Participants    []participantShape `json:"participants"`
 	Held            []heldShape        `json:"held" doc:"mail that waits for a decision whether it belongs here"`
+	Watchers        []string           `json:"watchers" doc:"ids of agents"`
 	Tags            []string           `json:"tags"`
 	Counts          countsShape        `json:"counts"`
 	Version         int64              `json:"version" doc:"of what PATCH can set; the ETag"`
@@ -138,7 +139,7 @@ func (a *api) ticketOf(t store.Ticket, activities int) ticketShape {
 		CreatedBy: orNull(t.CreatedBy), CreatedAt: t.CreatedAt.UTC(), UpdatedAt: t.UpdatedAt.UTC(),
 		LastIncomingAt: when(t.LastIncomingAt), LastOutgoingAt: when(t.LastOutgoingAt), ClosedAt: when(t.ClosedAt),
 		MergedInto: numberOrNull(t.MergedInto), SuggestedTicket: numberOrNull(t.SuggestedTicket),
-		Links: []store.Link{}, Participants: []participantShape{}, Held: []heldShape{}, Tags: some(t.Tags),
+		Links: []store.Link{}, Participants: []participantShape{}, Held: []heldShape{}, Watchers: []string{}, Tags: some(t.Tags),
 		Counts:  countsShape{Activities: activities, Files: t.Files},
 		Version: t.Version,
 	}

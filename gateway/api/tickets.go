@@ -23,7 +23,7 @@ func (a *api) registerTickets() {
 
 type ticketQuery struct {
 	Paging
-	List      string `query:"list" enum:"my,overview,drafts" default:"overview" doc:"my: made by, owned by or given to me, or in a channel that I subscribe as standard; drafts: what I have not sent yet, by no other parameter"`
+	List      string `query:"list" enum:"my,overview,drafts" default:"overview" doc:"my: made by, owned by, given to or watched by me, or in a channel that I subscribe as standard; drafts: what I have not sent yet, by no other parameter"`
 	ChannelID string `query:"channel_id" maxLength:"64"`
 	StatusID  string `query:"status_id" maxLength:"64"`
 	Open      string `query:"open" enum:"true,false"`
@@ -83,9 +83,14 @@ func (a *api) shapesOf(ctx context.Context, tx *store.Tx, c *call, found []store
 	if err != nil {
 		return nil, err
 	}
+	watchers, err := tx.Watchers(ctx, numbers...)
+	if err != nil {
+		return nil, err
+	}
 	shapes := make([]ticketShape, 0, len(found))
 	for _, t := range found {
 		s := a.ticketOf(t, counts[t.Number])
+		s.Watchers = some(watchers[t.Number])
 		s.Status = mentionStatus(desk, t)
 		contact, err := contacts.get(ctx, t.ContactID)
 		if err != nil {
@@ -166,6 +171,7 @@ type ticketInput struct {
 	MarkerID      string        `json:"marker_id" maxLength:"64"`
 	OwnerID       string        `json:"owner_id" maxLength:"64"`
 	ResponsibleID string        `json:"responsible_id" maxLength:"64"`
+	Watchers      []string      `json:"watchers" maxItems:"200" doc:"ids of agents who are told as well"`
 	StatusID      string        `json:"status_id" maxLength:"64"`
 	Tags          []string      `json:"tags" maxItems:"50"`
 	Recipients
@@ -205,7 +211,7 @@ func (a *api) makeTicket(ctx context.Context, c *call, b *ticketInput, draft str
 		Kind: store.TicketKind(b.Kind), ChannelID: b.ChannelID, AccountID: b.AccountID, Subject: b.Subject,
 		Text: b.Text, HTML: b.HTML, To: typed(b.To), Cc: typed(b.Cc), Bcc: typed(b.Bcc), ContactID: b.ContactID, Medium: store.Medium(b.Medium),
 		Attachments: attached, Priority: store.Priority(b.Priority), MarkerID: b.MarkerID, SendAt: given(b.SendAt),
-		OwnerID: b.OwnerID, ResponsibleID: b.ResponsibleID, StatusID: b.StatusID, Tags: b.Tags, DraftID: draft,
+		OwnerID: b.OwnerID, ResponsibleID: b.ResponsibleID, StatusID: b.StatusID, Tags: b.Tags, Watchers: b.Watchers, DraftID: draft,
 	}
 	if p := b.Contact; p != nil {
 		n.Contact = &threading.NewContact{ExternalID: p.ExternalID, Name: p.Name, Email: p.Email, Phone: p.Phone}
@@ -259,6 +265,7 @@ func (a *api) getTicket(ctx context.Context, c *call, _ *OnTicket) (*ticketAnswe
 		return nil, err
 	}
 	s := a.ticketOf(v.Ticket, counts[v.Number])
+	s.Watchers = some(v.Watchers)
 	s.Status, s.Contact, s.Company = mentionStatus(desk, v.Ticket), mentionContact(v.Contact), mentionCompany(v.Company)
 	s.Links, s.Participants = some(links), participants(v.Participants)
 	for _, h := range v.Held {

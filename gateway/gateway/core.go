@@ -122,7 +122,7 @@ func (c *Core) setUp(ctx context.Context, secrets []string, opt CoreOptions) err
 	}
 	options := threading.Options{
 		DB: c.DB, Secrets: secrets, Keys: c.Config.Keys, Hostname: c.Config.Hostname, PublicURL: opt.PublicURL,
-		Now: opt.Now, Log: opt.Log, Queued: c.whenQueued, DirectoryRefresh: c.Config.CRM.Refresh,
+		Now: opt.Now, Log: opt.Log, Queued: c.whenQueued, Timezone: c.Config.TimeZone, DirectoryRefresh: c.Config.CRM.Refresh,
 	}
 	if c.CRM != nil {
 		options.Directory = c.CRM

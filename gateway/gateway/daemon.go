@@ -272,6 +272,7 @@ func (d *Daemon) startJobs(in *intake) {
 	if d.core.CRM != nil {
 		jobs.Go(func() { lookUpContacts(ctx, d.core.Threading, d.log) })
 	}
+	jobs.Go(func() { sendDigests(ctx, d.core.Threading, d.log) })
 	jobs.Go(func() { tidy(ctx, d.core.DB, d.config.EventsDays, d.opt.Now, d.log) })
 	jobs.Go(func() { activateKeys(ctx, d.core, d.opt.Now, d.log) })
 	if d.opt.Watchdog > 0 {

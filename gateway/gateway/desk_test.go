@@ -89,7 +89,7 @@ func TestNamesThatTheStoreDoesNotKnowAreRefusedWithTheirPlace(t *testing.T) {
 		"[[template]]\nname = \"T\"\ntext = \"{{x}}\"\n":                                                                     `desk.toml:3: template.text: invalid text: there is no place {{x}}; there are ticket.subject, contact.name, contact.email, company.name, agent.name, ticket.number, ticket.reference, channel.name`,
 		"[[template]]\nname = \"T\"\ntext = \"{{contact.name}}\"\n[[channel]]\nname = \"A\"\nacknowledge_template = \"T\"\n": `desk.toml:6: channel.acknowledge_template: template "T": invalid text: an acknowledgement repeats no word of its reader: {{contact.name}} can't stand in it`,
 		"[[marker]]\nname = \"Red\"\ncolour = \"red\"\n":                                                                     `desk.toml:3: marker.colour: "red" is not written as #rrggbb`,
-		"[[agent]]\nemail = \"ann@example.test\"\nnotify = {owner = \"shout\"}\n":                                            `desk.toml:3: agent.notify.owner: "shout" is none of mail, none`,
+		"[[agent]]\nemail = \"ann@example.test\"\nnotify = {owner = \"shout\"}\n":                                            `desk.toml:3: agent.notify: invalid notify.owner: must be one of mail, digest, event, none`,
 		"[[mail_account]]\naddress = \"a@example.test\"\ntype = \"system\"\n[[mail_account]]\naddress = \"b@example.test\"\ntype = \"system\"\naliases = [\"a@example.test\"]\n": "desk.toml:5: mail_account.address: conflict aliases: exists already",
 	} {
 		file, err := ReadDesk("desk.toml", []byte(text))

@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"ticketgate/store"
+	"ticketgate/threading"
 )
 
 // ApplyOptions say how a desk file is applied.
@@ -144,6 +147,10 @@ func (a *applier) agents(ctx context.Context) error {
 		setField(d, "name", &agent.Name, e.Name)
 		setField(d, "role", &agent.Role, e.Role)
 		setField(d, "active", &agent.Active, e.Active)
+		setField(d, "timezone", &agent.Timezone, e.Timezone)
+		if err := threading.CheckTimezone(agent.Timezone); err != nil {
+			a.bad(pathOf("agent", i, "timezone"), "%v", err)
+		}
 		a.notify(d, i, &agent, e.Notify)
 		if hash := a.passwords[key]; hash != "" {
 			agent.Password = hash
@@ -162,20 +169,14 @@ func (a *applier) notify(d *difference, i int, agent *store.Agent, want map[stri
 	for role, how := range agent.Notify {
 		chosen[role] = how
 	}
-	for _, role := range []string{"owner", "responsible", "subscriber"} {
-		how, ok := want[role]
-		if !ok || chosen[role] == how {
-			continue
+	for _, role := range slices.Sorted(maps.Keys(want)) {
+		if how := want[role]; chosen[role] != how {
+			d.note("notify."+role, chosen[role], how)
+			chosen[role] = how
 		}
-		d.note("notify."+role, chosen[role], how)
-		chosen[role] = how
 	}
-	for role, how := range want {
-		if role != "owner" && role != "responsible" && role != "subscriber" {
-			a.bad(pathOf("agent", i, "notify."+role), "is none of owner, responsible, subscriber")
-		} else if how != "mail" && how != "none" {
-			a.bad(pathOf("agent", i, "notify."+role), "%q is none of mail, none", how)
-		}
+	if err := threading.CheckNotify(want); err != nil {
+		a.bad(pathOf("agent", i, "notify"), "%v", err)
 	}
 	if len(chosen) > 0 {
 		agent.Notify = chosen

@@ -119,6 +119,7 @@ type AgentEntry struct {
 	Active   *bool             `toml:"active"`
 	Password *string           `toml:"password"` // file:/path or env:NAME
 	Notify   map[string]string `toml:"notify"`
+	Timezone *string           `toml:"timezone"`
 
 	password Secret
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"ticketgate/store"
+	"ticketgate/threading"
 )
 
 // How long things are kept that only guard against repetition.
@@ -17,6 +18,19 @@ const (
 	keepOrphans      = 24 * time.Hour      // blobs that no row names yet: their commit may be under way
 	tidyPause        = time.Hour
 )
+
+// digestPause is the time between two looks at whose digest is due.
+const digestPause = 30 * time.Second
+
+// sendDigests writes the digests of agents when they are due, until ctx ends.
+// The store holds when that is; several nodes may do so at once.
+func sendDigests(ctx context.Context, desk *threading.Service, log *slog.Logger) {
+	for wait(ctx, digestPause) {
+		if err := desk.SendDigests(ctx); err != nil && ctx.Err() == nil {
+			log.Warn("sending digests", "err", err)
+		}
+	}
+}
 
 // tidy removes what is past its time, now and then, until ctx ends. Several
 // nodes may do so at once: each removes what is still there.

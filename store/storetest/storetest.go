@@ -58,6 +58,8 @@ func Run(t *testing.T, open Open) {
 		{"LedgerLists", testLedgerLists},
 		{"LedgerSealsInternal", testSealed},
 		{"Blobs", testBlobs},
+		{"Watchers", testWatchers},
+		{"Digests", testDigests},
 		{"Drafts", testDrafts},
 		{"Uploads", testUploads},
 		{"DKIMKeys", testDKIMKeys},
