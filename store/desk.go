@@ -252,6 +252,7 @@ type Desk struct {
 	Subscriptions []Subscription
 	Markers       []Marker
 	Templates     []Template
+	CustomFields  []CustomField
 
 	accounts map[string]*MailAccount // by key of address or alias
 	agents   map[string]*Agent       // by key of email

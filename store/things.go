@@ -12,6 +12,7 @@ type thingKind string
 const (
 	thingMarker   thingKind = "marker"
 	thingTemplate thingKind = "template"
+	thingField    thingKind = "custom_field"
 )
 
 // Marker is a colour that agents mark tickets with.
@@ -80,6 +81,8 @@ func (d *Desk) addThing(kind thingKind, text string) error {
 		return addDoc(&d.Markers, text)
 	case thingTemplate:
 		return addDoc(&d.Templates, text)
+	case thingField:
+		return addDoc(&d.CustomFields, text)
 	}
 	return nil
 }

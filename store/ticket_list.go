@@ -25,6 +25,8 @@ type TicketFilter struct {
 	Kind      TicketKind
 	MarkerID  string
 	Priority  Priority
+	FieldID   string // of a custom field, and the value that it has
+	Field     string
 	Query     string // full text; each word or "quoted phrase" must occur in one activity
 	Sort      string // number, created_at, updated_at, last_incoming_at, priority; "-" before it: descending; "": -number
 	Cursor    string
@@ -186,6 +188,9 @@ func (f TicketFilter) fields(w *where) {
 	equal("company_id", f.CompanyID)
 	equal("kind", string(f.Kind))
 	equal("marker_id", f.MarkerID)
+	if f.FieldID != "" {
+		w.add(`number IN (SELECT ticket FROM field_values WHERE field_id = ? AND value = ?)`, f.FieldID, f.Field)
+	}
 	if f.Priority != "" {
 		w.add(`priority = ?`, rank(f.Priority))
 	}

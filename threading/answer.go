@@ -442,7 +442,8 @@ func (w *work) keep(ctx context.Context, t store.Ticket, a store.Activity, c con
 			return err
 		}
 	}
-	var names, words []string
+	var names []string
+	words := c.words
 	for i := range c.files {
 		c.files[i].ActivityID, c.files[i].Ticket = a.ID, t.Number
 		names = append(names, c.files[i].Name)

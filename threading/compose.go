@@ -31,6 +31,7 @@ type content struct {
 	files []store.Attachment
 	blobs []store.Blob
 	taken []string // uploads that become attachments
+	words []string // by which it is found as well
 	size  int64
 }
 

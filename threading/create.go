@@ -29,8 +29,9 @@ type NewTicket struct {
 	Watchers      []string // agent ids
 	StatusID      string
 	Tags          []string
-	SendAt        time.Time // of email: when the mail leaves; zero: at once
-	DraftID       string    // the agent's draft that it is made of, and whose id it gets
+	Fields        map[string]any // of custom fields, by key, as in TicketPatch
+	SendAt        time.Time      // of email: when the mail leaves; zero: at once
+	DraftID       string         // the agent's draft that it is made of, and whose id it gets
 }
 
 // NewContact is a person that an agent names: looked up first, made if need be.
@@ -366,6 +367,14 @@ func (c *creation) store(ctx context.Context, t store.Ticket, a *store.Activity,
 	if err := c.tx.InsertTicket(ctx, t); err != nil {
 		return t, err
 	}
+	values, err := c.patchFields(ctx, &t, c.n.Fields)
+	if err != nil {
+		return t, err
+	}
+	for _, v := range values {
+		c.body.words = append(c.body.words, v.To)
+	}
+	t.Version = 1
 	if err := c.history(ctx, &t, a); err != nil {
 		return t, err
 	}

@@ -22,6 +22,7 @@ type TicketPatch struct {
 	ContactID     *string
 	Priority      *store.Priority
 	Tags          *[]string
+	Fields        map[string]any // of custom fields, by key: string, float64, bool, or nil
 	Participants  []ParticipantPatch
 	Comment       string
 	IfVersion     *int64 // the version that the change is made from; nil: the last one wins
@@ -70,16 +71,23 @@ func (w *work) patch(ctx context.Context, agent *store.Agent, t store.Ticket, p 
 	if err != nil {
 		return t, err
 	}
+	fields, err := w.patchFields(ctx, &t, p.Fields)
+	if err != nil {
+		return t, err
+	}
 	if p.IfVersion != nil && *p.IfVersion != before.Version {
 		return t, &store.Error{Code: store.CodeConflict, Reason: store.ReasonVersion, Message: "the ticket was changed meanwhile"}
 	}
-	changes = slices.Concat(changes, moved, people)
+	changes = slices.Concat(changes, moved, people, fields)
 	if len(changes) == 0 && p.Comment == "" {
 		return t, nil
 	}
 	a := w.statusChange(t, agent, changes)
 	a.Comment = message.Clean(p.Comment)
 	if err := w.history(ctx, &t, &a); err != nil {
+		return t, err
+	}
+	if err := w.indexFields(ctx, t, a); err != nil {
 		return t, err
 	}
 	e := turned(before, t, agent)
@@ -377,6 +385,9 @@ func (w *work) merge(ctx context.Context, agent *store.Agent, t, to store.Ticket
 		return t, store.Errorf(store.CodeConflict, "an internal ticket can't be merged with one that has a contact")
 	}
 	if err := w.shareWatchers(ctx, t, root); err != nil {
+		return t, err
+	}
+	if err := w.shareFields(ctx, t.Number, root.Number); err != nil {
 		return t, err
 	}
 	held := t.SuggestedTicket != 0 // its stranger stays one: Confirm says what is remembered

@@ -15,7 +15,8 @@ type TicketView struct {
 	Company      *store.Company
 	Links        []store.Link
 	Participants []store.Participant
-	Watchers     []string // agent ids
+	Watchers     []string          // agent ids
+	Fields       map[string]string // values of custom fields, by field id
 	Held         []Held
 }
 
@@ -76,7 +77,11 @@ func (w *work) view(ctx context.Context, t store.Ticket) (TicketView, error) {
 	if err != nil {
 		return v, err
 	}
-	v.Watchers = watchers[t.Number]
+	fields, err := w.tx.FieldValues(ctx, t.Number)
+	if err != nil {
+		return v, err
+	}
+	v.Watchers, v.Fields = watchers[t.Number], fields[t.Number]
 	return v, w.viewHeld(ctx, &v)
 }
 

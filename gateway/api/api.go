@@ -116,6 +116,7 @@ func (a *api) register() {
 	a.registerStatuses()
 	a.registerMarkers()
 	a.registerTemplates()
+	a.registerCustomFields()
 	a.registerAccounts()
 	a.registerAgents()
 	a.registerContacts()

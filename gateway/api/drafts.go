@@ -173,7 +173,7 @@ func draftTicket(d store.Draft) (ticketShape, error) {
 		Priority: store.Priority(b.Priority), MarkerID: orNull(b.MarkerID), OwnerID: orNull(b.OwnerID),
 		ResponsibleID: orNull(b.ResponsibleID), AccountID: orNull(b.AccountID), CreatedBy: orNull(d.AgentID),
 		CreatedAt: d.CreatedAt.UTC(), UpdatedAt: d.UpdatedAt.UTC(), Links: []store.Link{}, Participants: []participantShape{},
-		Held: []heldShape{}, Watchers: some(b.Watchers), Tags: some(b.Tags), Counts: countsShape{Files: len(b.Attachments)},
+		Held: []heldShape{}, Watchers: some(b.Watchers), Tags: some(b.Tags), Fields: someMap(b.Fields), Counts: countsShape{Files: len(b.Attachments)},
 		Content: &contentOf[ticketInput]{d.Doc},
 	}, nil
 }

@@ -122,6 +122,7 @@ type ticketShape struct {
 	Held            []heldShape        `json:"held" doc:"mail that waits for a decision whether it belongs here"`
 	Watchers        []string           `json:"watchers" doc:"ids of agents"`
 	Tags            []string           `json:"tags"`
+	Fields          map[string]any     `json:"fields" doc:"values of custom fields, by key"`
 	Counts          countsShape        `json:"counts"`
 	Version         int64              `json:"version" doc:"of what PATCH can set; the ETag"`
 	Draft           bool               `json:"draft"`
@@ -139,7 +140,7 @@ func (a *api) ticketOf(t store.Ticket, activities int) ticketShape {
 		CreatedBy: orNull(t.CreatedBy), CreatedAt: t.CreatedAt.UTC(), UpdatedAt: t.UpdatedAt.UTC(),
 		LastIncomingAt: when(t.LastIncomingAt), LastOutgoingAt: when(t.LastOutgoingAt), ClosedAt: when(t.ClosedAt),
 		MergedInto: numberOrNull(t.MergedInto), SuggestedTicket: numberOrNull(t.SuggestedTicket),
-		Links: []store.Link{}, Participants: []participantShape{}, Held: []heldShape{}, Watchers: []string{}, Tags: some(t.Tags),
+		Links: []store.Link{}, Participants: []participantShape{}, Held: []heldShape{}, Watchers: []string{}, Tags: some(t.Tags), Fields: map[string]any{},
 		Counts:  countsShape{Activities: activities, Files: t.Files},
 		Version: t.Version,
 	}

@@ -33,6 +33,7 @@ type ticketQuery struct {
 	Kind      string `query:"kind" enum:"email,enquiry,internal,form,portal"`
 	MarkerID  string `query:"marker_id" maxLength:"64"`
 	Priority  string `query:"priority" enum:"low,normal,high,urgent"`
+	Field     string `query:"field" maxLength:"2100" doc:"a custom field and its value, such as serial:4711"`
 	Query     string `query:"q" maxLength:"500" doc:"full text over subject, text, addresses, reference and attachment names"`
 	Sort      string `query:"sort" enum:"number,-number,created_at,-created_at,updated_at,-updated_at,last_incoming_at,-last_incoming_at,priority,-priority" default:"-number"`
 }
@@ -55,7 +56,15 @@ func (a *api) listTickets(ctx context.Context, c *call, in *ticketQuery) (*page[
 		return a.listDrafts(ctx, c, in.Paging)
 	}
 	return view(ctx, a.DB, func(ctx context.Context, tx *store.Tx) (*page[ticketShape], error) {
-		found, next, err := tx.Tickets(ctx, in.filter(c))
+		desk, err := tx.Desk(ctx)
+		if err != nil {
+			return nil, err
+		}
+		filter := in.filter(c)
+		if err := byField(desk, in.Field, &filter); err != nil {
+			return nil, err
+		}
+		found, next, err := tx.Tickets(ctx, filter)
 		if err != nil {
 			return nil, err
 		}
@@ -87,9 +96,14 @@ func (a *api) shapesOf(ctx context.Context, tx *store.Tx, c *call, found []store
 	if err != nil {
 		return nil, err
 	}
+	fields, err := tx.FieldValues(ctx, numbers...)
+	if err != nil {
+		return nil, err
+	}
 	shapes := make([]ticketShape, 0, len(found))
 	for _, t := range found {
 		s := a.ticketOf(t, counts[t.Number])
+		s.Fields = fieldsOf(desk, fields[t.Number])
 		s.Watchers = some(watchers[t.Number])
 		s.Status = mentionStatus(desk, t)
 		contact, err := contacts.get(ctx, t.ContactID)
@@ -175,8 +189,9 @@ type ticketInput struct {
 	StatusID      string        `json:"status_id" maxLength:"64"`
 	Tags          []string      `json:"tags" maxItems:"50"`
 	Recipients
-	SendAt *time.Time `json:"send_at" doc:"when the mail of an email ticket leaves; default at once"`
-	Draft  bool       `json:"draft" doc:"keeps it for later: it has no number, and the caller alone sees it"`
+	Fields map[string]any `json:"fields" doc:"values of custom fields, by key"`
+	SendAt *time.Time     `json:"send_at" doc:"when the mail of an email ticket leaves; default at once"`
+	Draft  bool           `json:"draft" doc:"keeps it for later: it has no number, and the caller alone sees it"`
 }
 
 type newTicket struct {
@@ -211,7 +226,7 @@ func (a *api) makeTicket(ctx context.Context, c *call, b *ticketInput, draft str
 		Kind: store.TicketKind(b.Kind), ChannelID: b.ChannelID, AccountID: b.AccountID, Subject: b.Subject,
 		Text: b.Text, HTML: b.HTML, To: typed(b.To), Cc: typed(b.Cc), Bcc: typed(b.Bcc), ContactID: b.ContactID, Medium: store.Medium(b.Medium),
 		Attachments: attached, Priority: store.Priority(b.Priority), MarkerID: b.MarkerID, SendAt: given(b.SendAt),
-		OwnerID: b.OwnerID, ResponsibleID: b.ResponsibleID, StatusID: b.StatusID, Tags: b.Tags, Watchers: b.Watchers, DraftID: draft,
+		OwnerID: b.OwnerID, ResponsibleID: b.ResponsibleID, StatusID: b.StatusID, Tags: b.Tags, Watchers: b.Watchers, Fields: b.Fields, DraftID: draft,
 	}
 	if p := b.Contact; p != nil {
 		n.Contact = &threading.NewContact{ExternalID: p.ExternalID, Name: p.Name, Email: p.Email, Phone: p.Phone}
@@ -265,7 +280,7 @@ func (a *api) getTicket(ctx context.Context, c *call, _ *OnTicket) (*ticketAnswe
 		return nil, err
 	}
 	s := a.ticketOf(v.Ticket, counts[v.Number])
-	s.Watchers = some(v.Watchers)
+	s.Watchers, s.Fields = some(v.Watchers), fieldsOf(desk, v.Fields)
 	s.Status, s.Contact, s.Company = mentionStatus(desk, v.Ticket), mentionContact(v.Contact), mentionCompany(v.Company)
 	s.Links, s.Participants = some(links), participants(v.Participants)
 	for _, h := range v.Held {
@@ -293,6 +308,7 @@ type ticketPatch struct {
 		ContactID     opt[string]        `json:"contact_id" maxLength:"64"`
 		Priority      opt[string]        `json:"priority" enum:"low,normal,high,urgent"`
 		Tags          opt[[]string]      `json:"tags" maxItems:"50"`
+		Fields        map[string]any     `json:"fields" doc:"values of custom fields, by key; null takes one away"`
 		Participants  []participantInput `json:"participants" maxItems:"200" doc:"whom to switch on or off for the next answer, or to add; those not named stay as they are"`
 		Comment       string             `json:"comment" maxLength:"10000" lines:"many" doc:"kept with the activity that this PATCH writes"`
 	}
@@ -312,7 +328,7 @@ func (a *api) patchTicket(ctx context.Context, c *call, in *ticketPatch) (*ticke
 	p := threading.TicketPatch{
 		Subject: b.Subject.clearable(), StatusID: b.StatusID.clearable(), ChannelID: b.ChannelID.clearable(),
 		OwnerID: b.OwnerID.clearable(), ResponsibleID: b.ResponsibleID.clearable(), MarkerID: b.MarkerID.clearable(),
-		ContactID: b.ContactID.clearable(), Tags: b.Tags.clearable(), Comment: b.Comment, IfVersion: ifMatch(in.IfMatch),
+		ContactID: b.ContactID.clearable(), Tags: b.Tags.clearable(), Fields: b.Fields, Comment: b.Comment, IfVersion: ifMatch(in.IfMatch),
 	}
 	for _, someone := range b.Participants {
 		p.Participants = append(p.Participants, threading.ParticipantPatch(someone))

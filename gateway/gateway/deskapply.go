@@ -96,6 +96,7 @@ func (a *applier) run(ctx context.Context) error {
 		func(ctx context.Context) error { return a.markers().apply(ctx, a) },
 		a.agents, a.allCompanies, a.contacts, a.channels, a.accounts,
 		func(ctx context.Context) error { return a.templates().apply(ctx, a) },
+		func(ctx context.Context) error { return a.customFields().apply(ctx, a) },
 		a.channelLinks, a.subscriptions,
 	}
 	if a.opt.Prune {

@@ -13,6 +13,7 @@ import (
 // in the file, T as it is kept.
 type things[E, T any] struct {
 	kind      string // as in the file
+	key       string // of the entry's name there; "": name
 	entries   []E
 	all       []T
 	entryName func(e *E) string
@@ -35,7 +36,11 @@ func (t things[E, T]) apply(ctx context.Context, a *applier) error {
 		}
 		d := &difference{kind: t.kind, name: shown(name), added: at < 0}
 		t.fields(d, i, &v, e)
-		if err := a.put(d, pathOf(t.kind, i, "name"), func() error { return t.put(ctx, v) }); err != nil {
+		key := t.key
+		if key == "" {
+			key = "name"
+		}
+		if err := a.put(d, pathOf(t.kind, i, key), func() error { return t.put(ctx, v) }); err != nil {
 			return err
 		}
 	}
@@ -147,4 +152,31 @@ func (a *applier) channelList(d *difference, path string, have *[]string, want *
 	}
 	setList(d, "channels", &names, want)
 	*have = ids
+}
+
+func (a *applier) customFields() things[FieldEntry, store.CustomField] {
+	return things[FieldEntry, store.CustomField]{
+		kind: "custom_field", key: "key", entries: a.file.Fields, all: a.desk.CustomFields,
+		entryName: func(e *FieldEntry) string { return e.Key },
+		name:      func(f *store.CustomField) string { return f.Key },
+		fresh: func(key string, _ int) store.CustomField {
+			return store.CustomField{Key: key, Name: key, Type: store.FieldText}
+		},
+		fields: a.customFieldFields, put: a.tx.PutCustomField,
+		remove: func(ctx context.Context, f store.CustomField) error { return a.tx.DeleteCustomField(ctx, f.ID) },
+	}
+}
+
+func (a *applier) customFieldFields(d *difference, i int, f *store.CustomField, e *FieldEntry) {
+	before := *f
+	setField(d, "name", &f.Name, e.Name)
+	setField(d, "type", &f.Type, e.Type)
+	setList(d, "options", &f.Options, e.Options)
+	a.channelList(d, pathOf("custom_field", i, "channels"), &f.ChannelIDs, e.Channels)
+	if err := threading.CheckCustomField(*f, before); err != nil {
+		a.bad(pathOf("custom_field", i, "type"), "%v", err)
+	}
+	if f.ID == "" {
+		f.ID = store.NewID()
+	}
 }

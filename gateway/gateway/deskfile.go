@@ -22,6 +22,7 @@ type DeskFile struct {
 	Statuses  []StatusEntry   `toml:"status"`
 	Markers   []MarkerEntry   `toml:"marker"`
 	Templates []TemplateEntry `toml:"template"`
+	Fields    []FieldEntry    `toml:"custom_field"`
 	Channels  []ChannelEntry  `toml:"channel"`
 	Accounts  []AccountEntry  `toml:"mail_account"`
 	Agents    []AgentEntry    `toml:"agent"`
@@ -53,6 +54,15 @@ type TemplateEntry struct {
 	Text     *string   `toml:"text"`
 	HTML     *string   `toml:"html"`
 	Channels *[]string `toml:"channels"` // where it is offered; none: everywhere
+}
+
+// FieldEntry is one [[custom_field]].
+type FieldEntry struct {
+	Key      string    `toml:"key"`
+	Name     *string   `toml:"name"`
+	Type     *string   `toml:"type"`
+	Options  *[]string `toml:"options"`
+	Channels *[]string `toml:"channels"` // where tickets have it; none: everywhere
 }
 
 // ChannelEntry is one [[channel]].
@@ -192,6 +202,9 @@ func (f *DeskFile) checkNames() {
 	}
 	for i, e := range f.Templates {
 		f.checkName("template", i, "name", e.Name, seen(f.Templates[:i], func(o TemplateEntry) string { return o.Name }))
+	}
+	for i, e := range f.Fields {
+		f.checkName("custom_field", i, "key", e.Key, seen(f.Fields[:i], func(o FieldEntry) string { return o.Key }))
 	}
 	for i, e := range f.Channels {
 		f.checkName("channel", i, "name", e.Name, seen(f.Channels[:i], func(o ChannelEntry) string { return o.Name }))

@@ -14,6 +14,7 @@ func (a *applier) prune(ctx context.Context) error {
 		a.pruneSubscriptions, a.pruneAccounts, a.pruneChannels, a.pruneContacts, a.pruneCompanies, a.pruneAgents, a.pruneStatuses,
 		func(ctx context.Context) error { return a.markers().prune(ctx, a) },
 		func(ctx context.Context) error { return a.templates().prune(ctx, a) },
+		func(ctx context.Context) error { return a.customFields().prune(ctx, a) },
 	} {
 		if err := step(ctx); err != nil {
 			return err

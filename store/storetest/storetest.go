@@ -58,6 +58,7 @@ func Run(t *testing.T, open Open) {
 		{"LedgerLists", testLedgerLists},
 		{"LedgerSealsInternal", testSealed},
 		{"Blobs", testBlobs},
+		{"FieldValues", testFieldValues},
 		{"Watchers", testWatchers},
 		{"Digests", testDigests},
 		{"Drafts", testDrafts},

@@ -1,0 +1,22 @@
+-- +goose Up
+-- The values of custom fields, each as text in the form of its type.
+CREATE TABLE field_values (
+    ticket   BIGINT NOT NULL,
+    field_id TEXT COLLATE "C" NOT NULL,
+    value    TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (ticket, field_id)
+);
+CREATE INDEX field_values_value ON field_values (field_id, value, ticket);
+
+-- What was worked on a ticket.
+CREATE TABLE times (
+    id         TEXT COLLATE "C" PRIMARY KEY,
+    ticket     BIGINT NOT NULL,
+    agent_id   TEXT COLLATE "C" NOT NULL,
+    minutes    BIGINT NOT NULL,
+    day        TEXT COLLATE "C" NOT NULL,
+    comment    TEXT NOT NULL,
+    created_by TEXT COLLATE "C" NOT NULL,
+    created_at BIGINT NOT NULL
+);
+CREATE INDEX times_ticket ON times (ticket, id);
