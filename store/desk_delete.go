@@ -112,6 +112,7 @@ func (tx *Tx) DeleteAgent(ctx context.Context, id string) error {
 		use{"a ticket", `SELECT 1 FROM tickets WHERE responsible_id = $1 AND responsible_id <> '' LIMIT 1`},
 		use{"a ticket", `SELECT 1 FROM tickets WHERE created_by = $1 AND created_by <> '' LIMIT 1`},
 		use{"an activity", `SELECT 1 FROM activities WHERE created_by = $1 AND created_by <> '' LIMIT 1`},
+		use{"a time worked", `SELECT 1 FROM times WHERE agent_id = $1 OR created_by = $1 LIMIT 1`},
 		use{"a draft", `SELECT 1 FROM drafts WHERE agent_id = $1 LIMIT 1`})
 	if err != nil {
 		return err

@@ -88,6 +88,12 @@ const (
 	LinkThread     = "same_thread" // mail of one thread, which agents had worked on in both
 	LinkSplitFrom  = "split_from"  // this one was made of a part of the other
 	LinkSplit      = "split"
+
+	LinkRelated      = "related"
+	LinkDuplicateOf  = "duplicate_of"
+	LinkDuplicatedBy = "duplicated_by"
+	LinkParent       = "parent" // the other one is
+	LinkChild        = "child"
 )
 
 // Address is a mailbox as a mail or an agent wrote it.
@@ -167,6 +173,14 @@ type Activity struct {
 	ActivityDetail
 }
 
+// Stub is what stays of an activity for those who may not see it.
+func (a Activity) Stub() Activity {
+	return Activity{
+		ID: a.ID, Ticket: a.Ticket, Seq: a.Seq, Type: a.Type, Medium: a.Medium, Author: a.Author, CreatedBy: a.CreatedBy,
+		CreatedAt: a.CreatedAt, ActivityDetail: ActivityDetail{Hidden: a.Hidden},
+	}
+}
+
 // ActivityDetail is the part of an activity that is read with it and never
 // searched or joined: it is kept as one JSON document.
 type ActivityDetail struct {
@@ -195,8 +209,15 @@ type ActivityDetail struct {
 	Chosen        bool      `json:"chosen,omitempty"`   // an agent said whether the external access shows it
 	Withheld      bool      `json:"withheld,omitempty"` // status and reopening wait for a DNS look-up
 	Duplicate     string    `json:"duplicate,omitempty"`
+	Hidden        *Hidden   `json:"hidden,omitempty"` // nil: it was not
 	OriginalEvent string    `json:"event,omitempty"`  // what a system activity tells of
 	SendAt        time.Time `json:"send_at,omitzero"` // when an answer leaves that was not to leave at once
+}
+
+// Hidden tells who took an activity out of sight; admins alone read it still.
+type Hidden struct {
+	By string    `json:"by"` // agent id
+	At time.Time `json:"at"`
 }
 
 // Change is one field that an activity changed.
@@ -276,6 +297,7 @@ type Attachment struct {
 	Inline     bool   `json:"inline"`
 	ContentID  string `json:"content_id,omitempty"`
 	Hash       string `json:"-"`
+	Hidden     bool   `json:"hidden,omitempty"` // taken out of sight; admins alone see it
 }
 
 // Participant is an address that belongs to a ticket's conversation.

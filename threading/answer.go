@@ -29,6 +29,7 @@ type NewActivity struct {
 	ChannelID     *string
 	Priority      *store.Priority
 	MarkerID      *string
+	Minutes       int       // worked on it; 0: none are put down
 	SendAt        time.Time // of an outgoing email: when it leaves; zero: at once
 	DraftID       string    // the agent's draft that it is made of, and whose id it gets
 }
@@ -165,6 +166,9 @@ func (e *entry) file(ctx context.Context, a *store.Activity) error {
 			return err
 		}
 	}
+	if err := e.workedOn(ctx); err != nil {
+		return err
+	}
 	told := turned(before, *e.t, e.agent)
 	if a.Type == store.TypeIncoming {
 		told.kind = eventIncoming
@@ -176,6 +180,21 @@ func (e *entry) file(ctx context.Context, a *store.Activity) error {
 		return err
 	}
 	return e.notify(ctx, *e.t, *a, told)
+}
+
+// workedOn puts down the minutes that the agent gave with it.
+func (e *entry) workedOn(ctx context.Context) error {
+	if e.n.Minutes == 0 {
+		return nil
+	}
+	v := store.Worked{
+		ID: store.NewID(), Ticket: e.t.Number, AgentID: e.agent.ID, CreatedBy: e.agent.ID, CreatedAt: e.now,
+		Day: e.now.In(e.s.zone(e.agent)).Format(time.DateOnly),
+	}
+	if err := e.enter(&v, *e.t, Entry{Minutes: &e.n.Minutes}); err != nil {
+		return err
+	}
+	return e.tx.PutWorked(ctx, v)
 }
 
 // write stores the activity and its files.

@@ -426,6 +426,9 @@ func (w *work) goesInto(ctx context.Context, agent *store.Agent, t, root *store.
 	if err := w.tx.MoveDrafts(ctx, t.Number, root.Number); err != nil {
 		return err
 	}
+	if err := w.tx.MoveWorked(ctx, t.Number, root.Number); err != nil {
+		return err
+	}
 	note := fmt.Sprintf("%s went into %s", w.s.Reference(t.Number), w.s.Reference(root.Number))
 	for _, side := range []*store.Ticket{t, root} {
 		a := w.statusChange(*side, agent, []store.Change{{Field: "merged_into", From: w.s.Reference(t.Number), To: w.s.Reference(root.Number)}})

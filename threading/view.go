@@ -17,6 +17,7 @@ type TicketView struct {
 	Participants []store.Participant
 	Watchers     []string          // agent ids
 	Fields       map[string]string // values of custom fields, by field id
+	Minutes      int               // worked
 	Held         []Held
 }
 
@@ -81,7 +82,11 @@ func (w *work) view(ctx context.Context, t store.Ticket) (TicketView, error) {
 	if err != nil {
 		return v, err
 	}
-	v.Watchers, v.Fields = watchers[t.Number], fields[t.Number]
+	minutes, err := w.tx.Minutes(ctx, t.Number)
+	if err != nil {
+		return v, err
+	}
+	v.Watchers, v.Fields, v.Minutes = watchers[t.Number], fields[t.Number], minutes[t.Number]
 	return v, w.viewHeld(ctx, &v)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -54,7 +55,7 @@ func (a *api) listActivities(ctx context.Context, c *call, in *activityList) (*p
 		if err != nil {
 			return nil, err
 		}
-		shapes, err := activityShapes(ctx, tx, found)
+		shapes, err := activityShapes(ctx, tx, c, found)
 		if err != nil {
 			return nil, err
 		}
@@ -69,8 +70,9 @@ func (a *api) listActivities(ctx context.Context, c *call, in *activityList) (*p
 	})
 }
 
-// activityShapes fills in the files and the deliveries of activities.
-func activityShapes(ctx context.Context, tx *store.Tx, found []store.Activity) ([]activityShape, error) {
+// activityShapes fills in the files and the deliveries of activities, as far as
+// the caller may see what was hidden.
+func activityShapes(ctx context.Context, tx *store.Tx, c *call, found []store.Activity) ([]activityShape, error) {
 	ids := make([]string, 0, len(found))
 	for _, v := range found {
 		ids = append(ids, v.ID)
@@ -85,15 +87,27 @@ func activityShapes(ctx context.Context, tx *store.Tx, found []store.Activity) (
 	}
 	shapes := make([]activityShape, 0, len(found))
 	for _, v := range found {
-		shapes = append(shapes, activityOf(v, files[v.ID], states[v.ID]))
+		v, files := unhidden(c, v, files[v.ID])
+		shapes = append(shapes, activityOf(v, files, states[v.ID]))
 	}
 	return shapes, nil
 }
 
+// unhidden takes away what the caller may not see of an activity.
+func unhidden(c *call, v store.Activity, files []store.Attachment) (store.Activity, []store.Attachment) {
+	if c.admin() {
+		return v, files
+	}
+	if v.Hidden != nil {
+		return v.Stub(), nil
+	}
+	return v, slices.DeleteFunc(slices.Clone(files), func(f store.Attachment) bool { return f.Hidden })
+}
+
 // activityShapeOf is activityShapes for one.
-func (a *api) activityShapeOf(ctx context.Context, v store.Activity) (activityShape, error) {
+func (a *api) activityShapeOf(ctx context.Context, c *call, v store.Activity) (activityShape, error) {
 	return view(ctx, a.DB, func(ctx context.Context, tx *store.Tx) (activityShape, error) {
-		shapes, err := activityShapes(ctx, tx, []store.Activity{v})
+		shapes, err := activityShapes(ctx, tx, c, []store.Activity{v})
 		if err != nil {
 			return activityShape{}, err
 		}
@@ -106,7 +120,7 @@ func (a *api) getActivity(ctx context.Context, c *call, _ *OnActivity) (*answer[
 		s, err := draftActivity(c, c.draft)
 		return &answer[activityShape]{Body: s}, err
 	}
-	s, err := a.activityShapeOf(ctx, c.entry)
+	s, err := a.activityShapeOf(ctx, c, c.entry)
 	return &answer[activityShape]{Body: s}, err
 }
 
@@ -128,6 +142,7 @@ type activityInput struct {
 	Priority      *string     `json:"priority" enum:"low,normal,high,urgent"`
 	Recipients
 	MarkerID opt[string] `json:"marker_id" maxLength:"64"`
+	Minutes  int         `json:"minutes" minimum:"0" maximum:"44640" doc:"worked on it, put down with it"`
 	SendAt   *time.Time  `json:"send_at" doc:"when an outgoing email leaves; default at once"`
 	Draft    bool        `json:"draft" doc:"keeps it for later: the caller alone sees it"`
 }
@@ -160,7 +175,7 @@ func (a *api) makeActivity(ctx context.Context, c *call, b *activityInput, draft
 		Type: store.ActivityType(b.Type), Medium: store.Medium(b.Medium), AccountID: b.AccountID, Answers: b.Answers,
 		Subject: b.Subject, Text: b.Text, HTML: b.HTML, To: typed(b.To), Cc: typed(b.Cc), Bcc: typed(b.Bcc), Attachments: attached,
 		External: b.External, StatusID: b.StatusID, OwnerID: b.OwnerID.clearable(), MarkerID: b.MarkerID.clearable(),
-		ResponsibleID: b.ResponsibleID.clearable(), ChannelID: b.ChannelID, SendAt: given(b.SendAt), DraftID: draft,
+		ResponsibleID: b.ResponsibleID.clearable(), ChannelID: b.ChannelID, SendAt: given(b.SendAt), Minutes: b.Minutes, DraftID: draft,
 	}
 	if b.Priority != nil {
 		priority := store.Priority(*b.Priority)
@@ -170,7 +185,7 @@ func (a *api) makeActivity(ctx context.Context, c *call, b *activityInput, draft
 	if err != nil {
 		return nil, err
 	}
-	s, err := a.activityShapeOf(ctx, v)
+	s, err := a.activityShapeOf(ctx, c, v)
 	if err != nil {
 		return nil, err
 	}
@@ -260,7 +275,7 @@ func (a *api) showOutside(ctx context.Context, c *call, p document) (*answer[act
 				return activityShape{}, err
 			}
 		}
-		shapes, err := activityShapes(ctx, tx, []store.Activity{v})
+		shapes, err := activityShapes(ctx, tx, c, []store.Activity{v})
 		if err != nil {
 			return activityShape{}, err
 		}
@@ -307,7 +322,7 @@ func (a *api) moveActivity(ctx context.Context, c *call, in *moveInput) (*answer
 	if err != nil {
 		return nil, err
 	}
-	s, err := a.activityShapeOf(ctx, v)
+	s, err := a.activityShapeOf(ctx, c, v)
 	return &answer[activityShape]{Body: s}, err
 }
 

@@ -107,6 +107,8 @@ func (a *api) register() {
 	a.registerTickets()
 	a.registerTicketActions()
 	a.registerWatchers()
+	a.registerTimes()
+	a.registerTicketFiles()
 	a.registerActivities()
 	a.registerFiles()
 	a.registerUploads()

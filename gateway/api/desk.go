@@ -12,6 +12,7 @@ import (
 type desk interface {
 	tickets
 	drafts
+	details
 	suggestions
 	contacts
 	Reference(number int64) string
@@ -24,8 +25,6 @@ type tickets interface {
 	AddActivity(ctx context.Context, agent *store.Agent, number int64, n threading.NewActivity) (store.Activity, error)
 	MoveActivity(ctx context.Context, agent *store.Agent, number int64, id string, to int64) (store.Activity, error)
 	SplitActivity(ctx context.Context, agent *store.Agent, number int64, id string, p threading.Split) (store.Ticket, error)
-	AddWatcher(ctx context.Context, agent *store.Agent, number int64, watcher string) error
-	RemoveWatcher(ctx context.Context, agent *store.Agent, number int64, watcher string) error
 	FillTemplate(ctx context.Context, agent *store.Agent, number int64, id string) (threading.Filled, error)
 }
 
@@ -34,6 +33,17 @@ type drafts interface {
 	Draft(ctx context.Context, agent *store.Agent, id string) (store.Draft, error)
 	DropDraft(ctx context.Context, agent *store.Agent, id string) error
 	Upload(ctx context.Context, agent *store.Agent, f threading.File) (store.Upload, error)
+}
+
+type details interface {
+	AddWatcher(ctx context.Context, agent *store.Agent, number int64, watcher string) error
+	RemoveWatcher(ctx context.Context, agent *store.Agent, number int64, watcher string) error
+	PutTime(ctx context.Context, agent *store.Agent, number int64, id string, e threading.Entry) (store.Worked, error)
+	DeleteTime(ctx context.Context, agent *store.Agent, number int64, id string) error
+	HideActivity(ctx context.Context, agent *store.Agent, number int64, id string) (store.Activity, error)
+	HideFile(ctx context.Context, agent *store.Agent, number int64, activity, id string) error
+	AddLink(ctx context.Context, agent *store.Agent, number, other int64, kind string) error
+	DeleteLink(ctx context.Context, agent *store.Agent, number, other int64, kind string) error
 }
 
 type suggestions interface {

@@ -15,9 +15,9 @@ import (
 
 func (a *api) registerFiles() {
 	add(a, route{id: "get-activity-raw", method: http.MethodGet, path: activityPath + "/raw", tag: tagDesk,
-		find: a.findActivity, serves: "message/rfc822", summary: "The stored message as it came in, below our own trace fields"}, a.activityRaw)
+		find: a.findContent, serves: "message/rfc822", summary: "The stored message as it came in, below our own trace fields"}, a.activityRaw)
 	add(a, route{id: "get-attachment", method: http.MethodGet, path: activityPath + "/attachments/{file}", tag: tagDesk,
-		find: a.findActivity, summary: "A file of an activity"}, a.attachment)
+		find: a.findContent, summary: "A file of an activity"}, a.attachment)
 }
 
 // download is an answer of bytes. Nothing that came by mail may run in a page
@@ -108,6 +108,9 @@ func (a *api) attachment(ctx context.Context, c *call, in *attachmentInput) (*do
 	})
 	if err != nil {
 		return nil, err
+	}
+	if file.Hidden && !c.admin() {
+		return nil, notFound()
 	}
 	body, err := a.DB.Blob(ctx, file.Hash)
 	if err != nil {

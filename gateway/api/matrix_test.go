@@ -71,6 +71,17 @@ var matrix = map[string]string{
 	"GET /markers/{id}":                                        everyone,
 	"PATCH /markers/{id}":                                      admins,
 	"DELETE /markers/{id}":                                     admins,
+	"GET /tickets/{number}/times":                              seen,
+	"POST /tickets/{number}/times":                             seen,
+	"PATCH /tickets/{number}/times/{id}":                       "401 401 401 404 403 403 200", // the admin's own
+	"DELETE /tickets/{number}/times/{id}":                      "401 401 401 404 403 403 200",
+	"GET /companies/{id}/times":                                everyone,
+	"GET /tickets/{number}/files":                              seen,
+	"POST /tickets/{number}/files":                             seen,
+	"DELETE /tickets/{number}/files/{id}":                      "401 401 401 404 200 404 200", // the first one hides it
+	"POST /tickets/{number}/activities/{id}/hide":              seen,
+	"POST /tickets/{number}/links":                             seen,
+	"DELETE /tickets/{number}/links/{other}":                   seen,
 	"GET /custom-fields":                                       everyone,
 	"POST /custom-fields":                                      admins,
 	"GET /custom-fields/{id}":                                  everyone,
@@ -161,7 +172,7 @@ func TestEveryRouteForEverybody(t *testing.T) {
 
 // deletes tells what takes its thing away when it succeeds.
 func deletes(route string) bool {
-	return strings.HasPrefix(route, "DELETE ") || strings.HasPrefix(route, "POST /quarantine/")
+	return strings.HasPrefix(route, "DELETE ") || strings.HasPrefix(route, "POST /quarantine/") || strings.HasSuffix(route, "/hide")
 }
 
 // expect sends an empty request. 200 stands for every answer but the refusals
@@ -202,7 +213,9 @@ func (f *fixture) world() world {
 	f.do("admin", "PATCH", "/channels/"+f.channel, m{"require_dkim": "quarantine"}).is(200)
 	f.service.Take(f.ctx, f.incoming(strangersMail))
 	f.do("admin", "POST", f.ticketPath(number)+"/watchers", m{"agent_id": f.agents["standard"]}).is(201)
+	kept := f.do("admin", "POST", f.ticketPath(number)+"/files", m{"name": "a.txt", "content": "YQ=="}).is(201).text("id")
 	return world{
+		"/times": f.do("admin", "POST", f.ticketPath(number)+"/times", m{"minutes": 5}).is(201).text("id"), "/links": "1", "/tickets/files": kept,
 		"/watchers": f.agents["standard"],
 		"/tickets":  fmt.Sprint(number), "/activities": incoming, "/attachments": file, "/deliveries": delivery,
 		"/channels": f.channel, "/subscriptions": f.agents["standard"], "/statuses": status, "/mail-accounts": f.account,
@@ -226,6 +239,9 @@ func (w world) fill(path string) string {
 	for i, part := range parts {
 		if strings.HasPrefix(part, "{") {
 			parts[i] = w["/"+parts[i-1]]
+			if below := w["/"+parts[1]+"/"+parts[i-1]]; below != "" {
+				parts[i] = below
+			}
 		}
 	}
 	return strings.Join(parts, "/")

@@ -85,6 +85,16 @@ func (a *api) findActivity(ctx context.Context, c *call) error {
 	})
 }
 
+// findContent is findActivity for what it holds: of one that was hidden there is
+// nothing but for admins.
+func (a *api) findContent(ctx context.Context, c *call) error {
+	err := a.findActivity(ctx, c)
+	if err == nil && c.entry.Hidden != nil && !c.admin() {
+		return notFound()
+	}
+	return err
+}
+
 // inDesk makes the 404 of a thing that stands in the desk's snapshot.
 func (a *api) inDesk(has func(desk *store.Desk, id string) bool) func(context.Context, *call) error {
 	return func(ctx context.Context, c *call) error {

@@ -218,6 +218,7 @@ type activityShape struct {
 	Defects      []string             `json:"defects" doc:"what was wrong with the mail's form"`
 	Draft        bool                 `json:"draft"`
 	SendAt       *time.Time           `json:"send_at"`
+	Hidden       *store.Hidden        `json:"hidden" doc:"who took it out of sight; admins alone read it still"`
 
 	Content *contentOf[activityInput] `json:"content,omitempty" doc:"of a draft: what was POSTed"`
 }
@@ -232,7 +233,7 @@ func activityOf(v store.Activity, files []store.Attachment, state store.Delivery
 		ReplyText: v.ReplyText, MessageID: orNull(v.MessageID), CreatedAt: v.CreatedAt.UTC(),
 		Sender: orNull(v.Sender), Automatic: orNull(v.Automatic), Source: orNull(v.Source), Auth: v.Auth, Match: v.Match,
 		Attachments: some(files), External: v.External, Changes: some(v.Changes), Comment: v.Comment,
-		Defects: some(v.Defects), SendAt: when(v.SendAt),
+		Defects: some(v.Defects), SendAt: when(v.SendAt), Hidden: v.Hidden,
 	}
 	if state != "" {
 		s.Delivery = &state

@@ -100,9 +100,14 @@ func (a *api) shapesOf(ctx context.Context, tx *store.Tx, c *call, found []store
 	if err != nil {
 		return nil, err
 	}
+	minutes, err := tx.Minutes(ctx, numbers...)
+	if err != nil {
+		return nil, err
+	}
 	shapes := make([]ticketShape, 0, len(found))
 	for _, t := range found {
 		s := a.ticketOf(t, counts[t.Number])
+		s.Counts.Minutes = minutes[t.Number]
 		s.Fields = fieldsOf(desk, fields[t.Number])
 		s.Watchers = some(watchers[t.Number])
 		s.Status = mentionStatus(desk, t)
@@ -280,7 +285,7 @@ func (a *api) getTicket(ctx context.Context, c *call, _ *OnTicket) (*ticketAnswe
 		return nil, err
 	}
 	s := a.ticketOf(v.Ticket, counts[v.Number])
-	s.Watchers, s.Fields = some(v.Watchers), fieldsOf(desk, v.Fields)
+	s.Watchers, s.Fields, s.Counts.Minutes = some(v.Watchers), fieldsOf(desk, v.Fields), v.Minutes
 	s.Status, s.Contact, s.Company = mentionStatus(desk, v.Ticket), mentionContact(v.Contact), mentionCompany(v.Company)
 	s.Links, s.Participants = some(links), participants(v.Participants)
 	for _, h := range v.Held {

@@ -59,6 +59,8 @@ func Run(t *testing.T, open Open) {
 		{"LedgerSealsInternal", testSealed},
 		{"Blobs", testBlobs},
 		{"FieldValues", testFieldValues},
+		{"Times", testTimes},
+		{"TicketFiles", testTicketFiles},
 		{"Watchers", testWatchers},
 		{"Digests", testDigests},
 		{"Drafts", testDrafts},

@@ -20,3 +20,7 @@ CREATE TABLE times (
     created_at BIGINT NOT NULL
 );
 CREATE INDEX times_ticket ON times (ticket, id);
+
+-- A file that agents took out of sight; an admin still sees it.
+ALTER TABLE attachments ADD COLUMN hidden BOOLEAN NOT NULL DEFAULT FALSE;
+CREATE INDEX attachments_ticket ON attachments (ticket, activity_id, position);

@@ -1,0 +1,69 @@
+package threading
+
+import (
+	"context"
+
+	"ticketgate/store"
+)
+
+// HideActivity takes what was said in a ticket that the agent sees out of
+// everybody's sight but admins': a stub stays, that tells who did it and when. It
+// is not found by search any more, and not shown outside. Errors: not_found;
+// conflict for a change of status, which holds nothing to hide. What is hidden
+// already stays so.
+func (s *Service) HideActivity(ctx context.Context, agent *store.Agent, number int64, id string) (store.Activity, error) {
+	var a store.Activity
+	err := s.do(ctx, func(ctx context.Context, w *work) (err error) {
+		if a, err = w.spoken(ctx, agent, number, id); err != nil || a.Hidden != nil {
+			return err
+		}
+		a.Hidden, a.External, a.Chosen = &store.Hidden{By: agent.ID, At: w.now}, false, true
+		if err := w.tx.UpdateActivity(ctx, a); err != nil {
+			return err
+		}
+		if err := w.tx.Unindex(ctx, a.ID); err != nil {
+			return err
+		}
+		return w.tx.AddEvent(ctx, store.Event{
+			Kind: store.EventActivityChanged, Ticket: a.Ticket, ActivityID: a.ID, At: w.now,
+			Data: store.EventData{Fields: []string{"hidden"}},
+		})
+	})
+	return a, err
+}
+
+// HideFile takes one file of an activity out of everybody's sight but admins'.
+// Errors: not_found.
+func (s *Service) HideFile(ctx context.Context, agent *store.Agent, number int64, activity, id string) error {
+	return s.do(ctx, func(ctx context.Context, w *work) error {
+		a, err := w.spoken(ctx, agent, number, activity)
+		if err != nil {
+			return err
+		}
+		if err := w.tx.HideAttachment(ctx, a.ID, id, true); err != nil {
+			return err
+		}
+		return w.tx.AddEvent(ctx, store.Event{
+			Kind: store.EventActivityChanged, Ticket: a.Ticket, ActivityID: a.ID, At: w.now,
+			Data: store.EventData{Fields: []string{"attachments"}},
+		})
+	})
+}
+
+// spoken gives an activity of a ticket that the agent sees, and holds the ticket.
+func (w *work) spoken(ctx context.Context, agent *store.Agent, number int64, id string) (store.Activity, error) {
+	t, err := w.visible(ctx, agent, number)
+	if err != nil {
+		return store.Activity{}, err
+	}
+	a, err := w.tx.Activity(ctx, id)
+	switch {
+	case err != nil:
+		return a, err
+	case a.Ticket != t.Number:
+		return a, store.Errorf(store.CodeNotFound, "there is no such activity in the ticket")
+	case a.Type == store.TypeStatusChange:
+		return a, store.Errorf(store.CodeConflict, "a change of a ticket stays in its history")
+	}
+	return a, nil
+}

@@ -1,0 +1,64 @@
+package threading
+
+import (
+	"context"
+	"slices"
+
+	"ticketgate/store"
+)
+
+// linkBack gives how the other ticket sees a link that agents make.
+var linkBack = map[string]string{
+	store.LinkRelated: store.LinkRelated, store.LinkDuplicateOf: store.LinkDuplicatedBy, store.LinkDuplicatedBy: store.LinkDuplicateOf,
+	store.LinkParent: store.LinkChild, store.LinkChild: store.LinkParent,
+}
+
+// AddLink ties a ticket to another; the agent sees both. Errors: not_found;
+// invalid (kind, number); conflict for a merged ticket.
+func (s *Service) AddLink(ctx context.Context, agent *store.Agent, number, other int64, kind string) error {
+	return s.link(ctx, agent, number, other, kind, true)
+}
+
+// DeleteLink unties what an agent tied. Errors as AddLink; not_found also for a
+// link that is not there.
+func (s *Service) DeleteLink(ctx context.Context, agent *store.Agent, number, other int64, kind string) error {
+	return s.link(ctx, agent, number, other, kind, false)
+}
+
+// link makes or ends a link, and says so in the ticket's history.
+func (s *Service) link(ctx context.Context, agent *store.Agent, number, other int64, kind string, add bool) error {
+	back, ok := linkBack[kind]
+	if !ok {
+		return store.Invalid("kind", "must be related, duplicate_of, duplicated_by, parent or child")
+	}
+	return s.do(ctx, func(ctx context.Context, w *work) error {
+		t, err := w.watched(ctx, agent, number)
+		if err != nil {
+			return err
+		}
+		if _, err := w.visible(ctx, agent, other); store.IsNotFound(err) || other == number {
+			return store.Invalid("number", "there is no such other ticket")
+		} else if err != nil {
+			return err
+		}
+		links, err := w.tx.Links(ctx, number)
+		if err != nil {
+			return err
+		}
+		switch there := slices.ContainsFunc(links, func(l store.Link) bool { return l.Number == other && l.Kind == kind }); {
+		case there && add:
+			return nil
+		case !there && !add:
+			return store.Errorf(store.CodeNotFound, "there is no such link")
+		}
+		change, told := w.tx.AddLink, store.Change{Field: "links", To: kind + " " + s.Reference(other)}
+		if !add {
+			change, told = w.tx.DeleteLink, store.Change{Field: "links", From: told.To}
+		}
+		if err := change(ctx, number, other, kind, back); err != nil {
+			return err
+		}
+		a := w.statusChange(t, agent, []store.Change{told})
+		return w.history(ctx, &t, &a)
+	})
+}
