@@ -461,30 +461,37 @@ func (w *work) keep(ctx context.Context, t store.Ticket, a store.Activity, c con
 			return err
 		}
 	}
-	var names []string
-	words := c.words
 	for i := range c.files {
 		c.files[i].ActivityID, c.files[i].Ticket = a.ID, t.Number
-		names = append(names, c.files[i].Name)
 	}
 	if len(c.files) > 0 {
 		if err := w.tx.AddAttachments(ctx, c.files); err != nil {
 			return err
 		}
 	}
-	for _, list := range [][]store.Address{a.To, a.Cc, a.Bcc, {{Name: a.Author.Name, Address: a.Author.Address}}} {
+	return w.tx.Index(ctx, w.searched(t, a, c.files, c.words))
+}
+
+// searched is what an activity is found by: its words and addresses, those of
+// its files that are in sight, and what else is known of the ticket.
+func (w *work) searched(t store.Ticket, a store.Activity, files []store.Attachment, words []string) store.SearchEntry {
+	e := store.SearchEntry{
+		ActivityID: a.ID, Ticket: t.Number, Subject: a.Subject, Text: a.Text, Addresses: words, Reference: w.s.Reference(t.Number),
+	}
+	if e.Subject == "" {
+		e.Subject = t.Subject
+	}
+	for _, list := range [][]store.Address{a.From, a.To, a.Cc, a.Bcc, {{Name: a.Author.Name, Address: a.Author.Address}}} {
 		for _, b := range list {
-			words = append(words, b.Name, b.Address)
+			e.Addresses = append(e.Addresses, b.Name, b.Address)
 		}
 	}
-	subject := a.Subject
-	if subject == "" {
-		subject = t.Subject
+	for _, f := range files {
+		if !f.Hidden {
+			e.Names = append(e.Names, f.Name)
+		}
 	}
-	return w.tx.Index(ctx, store.SearchEntry{
-		ActivityID: a.ID, Ticket: t.Number, Subject: subject, Text: a.Text, Addresses: words,
-		Names: names, Reference: w.s.Reference(t.Number),
-	})
+	return e
 }
 
 // maxThread bounds the ids of a References field; outbound cuts it further.
@@ -537,7 +544,7 @@ func (w *work) subject(t store.Ticket, a store.Activity, answered *store.Activit
 	switch {
 	case reply && a.Subject == "" && answered != nil && answered.Medium == store.MediumEmail:
 		subject := answered.Subject
-		if subject == "" {
+		if subject == "" || answered.Hidden != nil {
 			subject = t.Subject
 		}
 		return w.s.keys.Subject(subject, t.Number, place, true)

@@ -2,6 +2,8 @@ package threading
 
 import (
 	"context"
+	"maps"
+	"slices"
 
 	"ticketgate/store"
 )
@@ -32,8 +34,8 @@ func (s *Service) HideActivity(ctx context.Context, agent *store.Agent, number i
 	return a, err
 }
 
-// HideFile takes one file of an activity out of everybody's sight but admins'.
-// Errors: not_found.
+// HideFile takes one file of an activity out of everybody's sight but admins',
+// and its name out of search. Errors: not_found.
 func (s *Service) HideFile(ctx context.Context, agent *store.Agent, number int64, activity, id string) error {
 	return s.do(ctx, func(ctx context.Context, w *work) error {
 		a, err := w.spoken(ctx, agent, number, activity)
@@ -43,11 +45,39 @@ func (s *Service) HideFile(ctx context.Context, agent *store.Agent, number int64
 		if err := w.tx.HideAttachment(ctx, a.ID, id, true); err != nil {
 			return err
 		}
+		if err := w.reindex(ctx, a); err != nil {
+			return err
+		}
 		return w.tx.AddEvent(ctx, store.Event{
 			Kind: store.EventActivityChanged, Ticket: a.Ticket, ActivityID: a.ID, At: w.now,
 			Data: store.EventData{Fields: []string{"attachments"}},
 		})
 	})
+}
+
+// reindex has an activity found by what of it is in sight. The values of custom
+// fields that came with a new ticket are found by what opened it.
+func (w *work) reindex(ctx context.Context, a store.Activity) error {
+	if a.Hidden != nil {
+		return nil
+	}
+	t, err := w.tx.Ticket(ctx, a.Ticket)
+	if err != nil {
+		return err
+	}
+	files, err := w.tx.Attachments(ctx, a.ID)
+	if err != nil {
+		return err
+	}
+	var words []string
+	if a.Seq == 1 {
+		values, err := w.tx.FieldValues(ctx, t.Number)
+		if err != nil {
+			return err
+		}
+		words = slices.Sorted(maps.Values(values[t.Number]))
+	}
+	return w.tx.Index(ctx, w.searched(t, a, files[a.ID], words))
 }
 
 // spoken gives an activity of a ticket that the agent sees, and holds the ticket.

@@ -148,14 +148,15 @@ func (s *Service) Dismiss(ctx context.Context, agent *store.Agent, number int64)
 }
 
 // show lets the customer see his mail in the portal, now that it waits for
-// nothing; a stranger's, and one that failed, stays hidden.
+// nothing; a stranger's, one that failed, and one of which an agent decided stay
+// as they are.
 func (w *work) show(ctx context.Context, held store.Ticket) error {
 	list, _, err := w.tx.Activities(ctx, held.Number, "", 200)
 	if err != nil {
 		return err
 	}
 	for _, a := range list {
-		if a.Type != store.TypeIncoming || a.Sender != store.SenderParticipant || a.Auth == nil ||
+		if a.Type != store.TypeIncoming || a.Chosen || a.Sender != store.SenderParticipant || a.Auth == nil ||
 			a.Auth.Verdict == store.Failed || a.Auth.Verdict == store.AuthError {
 			continue
 		}

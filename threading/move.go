@@ -192,13 +192,13 @@ func (m *move) into() (store.Channel, error) {
 	return *channel, nil
 }
 
-// subject gives the new ticket's: as the agent typed it, else the activity's,
-// else that of the ticket where it lay.
+// subject gives the new ticket's: as the agent typed it, else the activity's
+// unless that is hidden, else that of the ticket where it lay.
 func (m *move) subject() string {
 	if m.split.Subject != "" {
 		return m.split.Subject
 	}
-	if subject := m.s.keys.bareSubject(m.a.Subject); subject != "" {
+	if subject := m.s.keys.bareSubject(m.a.Subject); subject != "" && m.a.Hidden == nil {
 		return subject
 	}
 	return m.from.Subject

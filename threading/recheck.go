@@ -59,7 +59,7 @@ func (f *filing) recheckActivity(ctx context.Context, a store.Activity) error {
 		return err
 	}
 	before, auth := a, f.Auth
-	withheld := a.Withheld && !meanwhile(t, a) && len(a.Moved) == 0 // where an agent put it, he decides
+	withheld := a.Withheld && !meanwhile(t, a) && len(a.Moved) == 0 && a.Hidden == nil // where an agent put it, he decides
 	a.Auth, a.Withheld, a.Trace, a.ReplyDiffers = &auth, false, f.Trace, f.replyUnused()
 	if done, err := f.recheckSender(ctx, who, &t, &a); done || err != nil {
 		return err
@@ -94,8 +94,8 @@ func meanwhile(t store.Ticket, a store.Activity) bool {
 // it is known who he is. It is done where nothing else is to be written.
 func (f *filing) recheckSender(ctx context.Context, who person, t *store.Ticket, a *store.Activity) (done bool, err error) {
 	switch {
-	case a.Type != store.TypeIncoming || f.senderFacts().weak():
-		return false, nil
+	case a.Type != store.TypeIncoming || a.Hidden != nil || f.senderFacts().weak():
+		return false, nil // what an agent hid is read, answered and sent on by nobody
 	case f.behalf != nil || f.mailed:
 		return false, f.refile(ctx, who, t, a)
 	case a.Sender == store.SenderParticipant:
@@ -141,7 +141,10 @@ func (f *filing) letIn(ctx context.Context, d Decision, held store.Ticket, a sto
 	}
 	before := a
 	if !agent {
-		a.Sender, a.External = store.SenderParticipant, suggested.Kind != store.KindInternal
+		a.Sender = store.SenderParticipant
+		if !a.Chosen {
+			a.External = suggested.Kind != store.KindInternal
+		}
 	}
 	if err := f.tx.UpdateActivity(ctx, a); err != nil {
 		return false, err

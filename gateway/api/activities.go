@@ -245,7 +245,7 @@ func (a *api) deleteActivity(ctx context.Context, c *call, _ *OnActivity) (*noth
 }
 
 // showOutside changes what the external access shows. An internal ticket is in
-// none, whatever is set.
+// none, whatever is set, and neither is what was hidden.
 func (a *api) showOutside(ctx context.Context, c *call, p document) (*answer[activityShape], error) {
 	value, sent := p["show_in_external_access"]
 	show, isBool := value.(bool)
@@ -260,6 +260,9 @@ func (a *api) showOutside(ctx context.Context, c *call, p document) (*answer[act
 			return activityShape{}, err
 		}
 		v, err := tx.Activity(ctx, c.entry.ID)
+		if err == nil && show && v.Hidden != nil {
+			err = newProblem(http.StatusConflict, "what was hidden is shown to nobody outside")
+		}
 		if err != nil {
 			return activityShape{}, err
 		}

@@ -81,6 +81,9 @@ func TestHide(t *testing.T) {
 		t.Errorf("the admin reads %v", v)
 	}
 	f.do("admin", "GET", at+"/attachments/"+file, nil).is(200)
+	for _, who := range []string{"standard", "admin"} { // nor is it shown outside by mistake
+		f.do(who, "PATCH", at, m{"show_in_external_access": true}).is(409)
+	}
 	if n := len(f.do("admin", "GET", "/tickets?q=xyzzy", nil).items()); n != 0 {
 		t.Error("search still finds it")
 	}
@@ -111,6 +114,8 @@ func TestTicketFiles(t *testing.T) {
 	f.do("informal", "DELETE", path+"/"+id, nil).is(404)
 	f.do("standard", "GET", f.ticketPath(number)+"/activities/"+mail+"/attachments/"+id, nil).is(404)
 	f.do("admin", "GET", f.ticketPath(number)+"/activities/"+mail+"/attachments/"+id, nil).is(200)
+	f.do("standard", "GET", f.ticketPath(number)+"/activities/"+mail+"/raw", nil).is(404) // the message holds the file
+	f.do("admin", "GET", f.ticketPath(number)+"/activities/"+mail+"/raw", nil).is(200)
 	if n := len(f.do("standard", "GET", path, nil).items()); n != 2 {
 		t.Errorf("%d files are shown, want 2", n)
 	}

@@ -15,7 +15,7 @@ import (
 
 func (a *api) registerFiles() {
 	add(a, route{id: "get-activity-raw", method: http.MethodGet, path: activityPath + "/raw", tag: tagDesk,
-		find: a.findContent, serves: "message/rfc822", summary: "The stored message as it came in, below our own trace fields"}, a.activityRaw)
+		find: a.findRaw, serves: "message/rfc822", summary: "The stored message as it came in, below our own trace fields"}, a.activityRaw)
 	add(a, route{id: "get-attachment", method: http.MethodGet, path: activityPath + "/attachments/{file}", tag: tagDesk,
 		find: a.findContent, summary: "A file of an activity"}, a.attachment)
 }

@@ -95,6 +95,21 @@ func (a *api) findContent(ctx context.Context, c *call) error {
 	return err
 }
 
+// findRaw is findContent for the whole of it: who may not see one of its files
+// may not see the message that holds it.
+func (a *api) findRaw(ctx context.Context, c *call) error {
+	if err := a.findContent(ctx, c); err != nil || c.admin() {
+		return err
+	}
+	return a.DB.View(ctx, func(ctx context.Context, tx *store.Tx) error {
+		files, err := tx.Attachments(ctx, c.entry.ID)
+		if err == nil && slices.ContainsFunc(files[c.entry.ID], func(f store.Attachment) bool { return f.Hidden }) {
+			err = notFound()
+		}
+		return err
+	})
+}
+
 // inDesk makes the 404 of a thing that stands in the desk's snapshot.
 func (a *api) inDesk(has func(desk *store.Desk, id string) bool) func(context.Context, *call) error {
 	return func(ctx context.Context, c *call) error {
