@@ -137,13 +137,21 @@ func (f *filing) noteOfAgent(ctx context.Context, t *store.Ticket, a *store.Acti
 	if t.Kind == store.KindInternal {
 		a.Medium = store.MediumInternal
 	}
-	if kept {
-		if err := f.tx.UpdateActivity(ctx, *a); err != nil {
-			return err
-		}
-		return f.tx.UpdateTicket(ctx, *t)
+	e := event{kind: eventActivity, actor: a.CreatedBy}
+	if err := f.mention(ctx, *t, *a, &e); err != nil {
+		return err
 	}
-	return f.write(ctx, t, a, event{kind: eventActivity})
+	if !kept {
+		return f.write(ctx, t, a, e)
+	}
+	if err := f.tx.UpdateActivity(ctx, *a); err != nil {
+		return err
+	}
+	if err := f.tx.UpdateTicket(ctx, *t); err != nil {
+		return err
+	}
+	e.kind = eventRoles // the others were told when it came
+	return f.notify(ctx, *t, *a, e)
 }
 
 // sendOn sends an agent's mail to the customer: what he newly wrote and the

@@ -398,6 +398,9 @@ func (c *creation) store(ctx context.Context, t store.Ticket, a *store.Activity,
 	if c.n.ResponsibleID != "" {
 		e.became = append(e.became, tie{t.ResponsibleID, roleResponsible})
 	}
+	if err := c.mention(ctx, t, *a, &e); err != nil {
+		return t, err
+	}
 	return t, c.notify(ctx, t, *a, e)
 }
 

@@ -120,8 +120,11 @@ func (w *work) patchFields(ctx context.Context, t *store.Ticket, values map[stri
 	var changes []store.Change
 	for _, key := range slices.Sorted(maps.Keys(values)) {
 		f := w.desk.CustomFieldByKey(key)
-		if f == nil || !f.In(t.ChannelID) {
-			return nil, store.Invalid("fields", "there is a field in it that the ticket's channel does not have")
+		switch {
+		case f == nil:
+			return nil, store.Invalid("fields", "there is a key in it that no custom field has")
+		case !f.In(t.ChannelID):
+			return nil, store.Invalid("fields."+key, "tickets of the channel %s don't have it", w.channelName(t.ChannelID))
 		}
 		text, err := fieldText(*f, values[key])
 		if err != nil {
@@ -143,21 +146,27 @@ func (w *work) patchFields(ctx context.Context, t *store.Ticket, values map[stri
 }
 
 // shareFields gives a ticket the values that another one, which goes into it,
-// has and it lacks.
-func (w *work) shareFields(ctx context.Context, from, to int64) error {
-	all, err := w.tx.FieldValues(ctx, from, to)
+// has and it lacks, and says what changed.
+func (w *work) shareFields(ctx context.Context, from int64, to *store.Ticket) ([]store.Change, error) {
+	all, err := w.tx.FieldValues(ctx, from, to.Number)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	for id, value := range all[from] {
-		if all[to][id] != "" {
+	var changes []store.Change
+	for _, id := range slices.Sorted(maps.Keys(all[from])) {
+		f, value := w.desk.CustomField(id), all[from][id]
+		if f == nil || all[to.Number][id] != "" {
 			continue
 		}
-		if err := w.tx.SetFieldValue(ctx, to, id, value); err != nil {
-			return err
+		if err := w.tx.SetFieldValue(ctx, to.Number, id, value); err != nil {
+			return nil, err
 		}
+		changes = append(changes, store.Change{Field: "fields." + f.Key, To: value})
 	}
-	return nil
+	if len(changes) > 0 {
+		to.Version++
+	}
+	return changes, nil
 }
 
 // indexFields has a ticket found by the values that an entry of its history gave

@@ -25,7 +25,7 @@ func (s *Service) DeleteLink(ctx context.Context, agent *store.Agent, number, ot
 	return s.link(ctx, agent, number, other, kind, false)
 }
 
-// link makes or ends a link, and says so in the ticket's history.
+// link makes or ends a link, and says so in the history of both tickets.
 func (s *Service) link(ctx context.Context, agent *store.Agent, number, other int64, kind string, add bool) error {
 	back, ok := linkBack[kind]
 	if !ok {
@@ -36,7 +36,8 @@ func (s *Service) link(ctx context.Context, agent *store.Agent, number, other in
 		if err != nil {
 			return err
 		}
-		if _, err := w.visible(ctx, agent, other); store.IsNotFound(err) || other == number {
+		to, err := w.visible(ctx, agent, other)
+		if store.IsNotFound(err) || other == number {
 			return store.Invalid("number", "there is no such other ticket")
 		} else if err != nil {
 			return err
@@ -51,14 +52,26 @@ func (s *Service) link(ctx context.Context, agent *store.Agent, number, other in
 		case !there && !add:
 			return store.Errorf(store.CodeNotFound, "there is no such link")
 		}
-		change, told := w.tx.AddLink, store.Change{Field: "links", To: kind + " " + s.Reference(other)}
+		change := w.tx.AddLink
 		if !add {
-			change, told = w.tx.DeleteLink, store.Change{Field: "links", From: told.To}
+			change = w.tx.DeleteLink
 		}
 		if err := change(ctx, number, other, kind, back); err != nil {
 			return err
 		}
-		a := w.statusChange(t, agent, []store.Change{told})
-		return w.history(ctx, &t, &a)
+		if err := w.noteLink(ctx, agent, t, kind+" "+s.Reference(other), add); err != nil {
+			return err
+		}
+		return w.noteLink(ctx, agent, to, back+" "+s.Reference(number), add)
 	})
+}
+
+// noteLink writes into a ticket's history that a link came, or went.
+func (w *work) noteLink(ctx context.Context, agent *store.Agent, t store.Ticket, link string, came bool) error {
+	told := store.Change{Field: "links", From: link}
+	if came {
+		told = store.Change{Field: "links", To: link}
+	}
+	a := w.statusChange(t, agent, []store.Change{told})
+	return w.history(ctx, &t, &a)
 }

@@ -77,8 +77,9 @@ type move struct {
 
 func (m *move) run(ctx context.Context, to int64) error {
 	var err error
+	kind := eventActivity
 	if to == 0 {
-		err = m.open(ctx)
+		kind, err = eventNew, m.open(ctx)
 	} else {
 		err = m.aim(ctx, to)
 	}
@@ -97,7 +98,7 @@ func (m *move) run(ctx context.Context, to int64) error {
 	if err := m.invite(ctx); err != nil {
 		return err
 	}
-	if err := m.note(ctx); err != nil {
+	if err := m.note(ctx, kind); err != nil {
 		return err
 	}
 	return m.leave(ctx)
@@ -307,8 +308,9 @@ func (m *move) people(ctx context.Context) ([]store.Participant, error) {
 	return append(written, addressed...), nil
 }
 
-// note tells of the move in both histories.
-func (m *move) note(ctx context.Context) error {
+// note tells of the move in both histories, and agents of the ticket that it made
+// or changed.
+func (m *move) note(ctx context.Context, kind eventKind) error {
 	if m.a.Type == store.TypeIncoming && m.a.CreatedAt.After(m.to.LastIncomingAt) {
 		m.to.LastIncomingAt = m.a.CreatedAt
 	}
@@ -323,7 +325,7 @@ func (m *move) note(ctx context.Context) error {
 			return err
 		}
 		if side == &m.to {
-			return m.notify(ctx, *side, entry, event{kind: eventActivity, actor: m.agent.ID})
+			return m.notify(ctx, *side, entry, event{kind: kind, actor: m.agent.ID})
 		}
 	}
 	return nil

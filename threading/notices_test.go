@@ -264,3 +264,100 @@ func TestToldByEventWithoutAnAccount(t *testing.T) {
 		t.Errorf("the event is %+v, mails went to %v", notice, d.told(made.Number))
 	}
 }
+
+// The note that opens an internal ticket calls people as any other.
+func TestMentionInTheNoteThatOpensATicket(t *testing.T) {
+	d := newDesk(t)
+	made, err := d.CreateTicket(d.ctx, d.anna, NewTicket{
+		Kind: store.KindInternal, ChannelID: d.channel.ID, Subject: "x", Text: "@ivo do you know? @otto", Watchers: []string{d.ivo.ID},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	view, err := d.Ticket(d.ctx, d.anna, made.Number)
+	if err != nil || !slices.Equal(view.Watchers, []string{d.ivo.ID}) {
+		t.Errorf("the watchers are %v, %v", view.Watchers, err)
+	}
+	if m := d.notified(made.Number, d.ivo); !strings.Contains(m.Text, "you were mentioned") {
+		t.Errorf("he is told: %s", m.Text)
+	}
+}
+
+// A ticket that is split off into another channel is a new one there.
+func TestASplitIsToldAsANewTicket(t *testing.T) {
+	d := newDesk(t)
+	channel, _ := d.helpdesk() // Anna sees it
+	d.anna.Notify = map[string]string{roleSubscriber: store.NotifyRelevant}
+	d.update(func(ctx context.Context, tx *store.Tx) error { return tx.PutAgent(ctx, *d.anna) })
+	r := d.open()
+	d.deliver(letter{from: "Carla <carla@ext.example>", subject: "[T#10001] Door"})
+	split, err := d.SplitActivity(d.ctx, d.ivo, r.Ticket, d.last(r.Ticket).ID, Split{ChannelID: channel.ID})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m := d.notified(split.Number, d.anna); !strings.Contains(m.Text, "new ticket") {
+		t.Errorf("she is told: %s", m.Text)
+	}
+}
+
+// While there is no account to send with, there are no digests either.
+func TestNoDigestWithoutAnAccount(t *testing.T) {
+	d := newDesk(t)
+	d.digested(d.anna)
+	d.update(func(ctx context.Context, tx *store.Tx) error { return tx.DeleteAccount(ctx, d.account.ID) })
+	made, err := d.CreateTicket(d.ctx, d.ivo, NewTicket{Kind: store.KindInternal, ChannelID: d.channel.ID, Subject: "x", Text: "x"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e := d.lastEvent(); e.Kind != store.EventAgentNotice || e.AgentID != d.anna.ID || e.Ticket != made.Number {
+		t.Errorf("the event is %+v", e)
+	}
+}
+
+// A merge that gives a ticket values of custom fields says so: in its history,
+// its version, and search.
+func TestMergeTellsOfTheFieldsThatItBrings(t *testing.T) {
+	d := newDesk(t)
+	field := store.CustomField{ID: store.NewID(), Key: "serial", Name: "Serial", Type: store.FieldText}
+	d.update(func(ctx context.Context, tx *store.Tx) error { return tx.PutCustomField(ctx, field) })
+	first, second := d.open(), d.deliver(letter{from: "carla@ext.example", subject: "Other"})
+	if _, err := d.PatchTicket(d.ctx, d.anna, second.Ticket, TicketPatch{Fields: map[string]any{"serial": "XYZZY"}}); err != nil {
+		t.Fatal(err)
+	}
+	before := d.ticket(first.Ticket).Version
+	if _, err := d.Merge(d.ctx, d.anna, second.Ticket, first.Ticket); err != nil {
+		t.Fatal(err)
+	}
+	if last := d.last(first.Ticket); !slices.Contains(last.Changes, store.Change{Field: "fields.serial", To: "XYZZY"}) {
+		t.Errorf("the history says %+v", last.Changes)
+	}
+	if d.ticket(first.Ticket).Version == before {
+		t.Error("the version stayed")
+	}
+	if !slices.Contains(d.found("xyzzy"), first.Ticket) {
+		t.Errorf("search finds %v", d.found("xyzzy"))
+	}
+}
+
+// An agent's note by mail calls people as well; what he quotes doesn't.
+func TestMentionInANoteByMail(t *testing.T) {
+	for _, verdict := range []store.Verdict{store.Verified, store.AuthError} {
+		t.Run(string(verdict), func(t *testing.T) {
+			d := newDesk(t)
+			r := d.open()
+			l := reply("Anna <anna@test.example>", d.notified(r.Ticket, d.anna), "#note\nAsk @ivo.\n\n> @admin, what do you think?")
+			l.verdict = verdict
+			in := d.incoming(l)
+			if d.take(in); verdict == store.AuthError {
+				d.recheckAs(in, store.Verified)
+			}
+			view, err := d.Ticket(d.ctx, d.anna, r.Ticket)
+			if err != nil || !slices.Equal(view.Watchers, []string{d.ivo.ID}) {
+				t.Errorf("the watchers are %v, %v", view.Watchers, err)
+			}
+			if m := d.notified(r.Ticket, d.ivo); !strings.Contains(m.Text, "you were mentioned") {
+				t.Errorf("he is told: %s", m.Text)
+			}
+		})
+	}
+}

@@ -41,10 +41,10 @@ func (w *work) watchers(ctx context.Context, t store.Ticket, e event) ([]string,
 // tellOf tells one agent.
 func (w *work) tellOf(ctx context.Context, account *store.MailAccount, t store.Ticket, a store.Activity, n notice, told story) error {
 	switch {
-	case n.way == store.NotifyDigest:
-		return w.tellLater(ctx, t, a, n)
 	case n.way == store.NotifyEvent || account == nil:
 		return w.tellAgent(ctx, n.agent.ID, t.Number, a.ID, n.reason, headline(n.reason, a))
+	case n.way == store.NotifyDigest:
+		return w.tellLater(ctx, t, a, n)
 	}
 	return w.send(ctx, account, w.notification(account, t, a, n, told), []string{n.agent.Email})
 }

@@ -387,7 +387,8 @@ func (w *work) merge(ctx context.Context, agent *store.Agent, t, to store.Ticket
 	if err := w.shareWatchers(ctx, t, root); err != nil {
 		return t, err
 	}
-	if err := w.shareFields(ctx, t.Number, root.Number); err != nil {
+	values, err := w.shareFields(ctx, t.Number, &root)
+	if err != nil {
 		return t, err
 	}
 	held := t.SuggestedTicket != 0 // its stranger stays one: Confirm says what is remembered
@@ -399,7 +400,7 @@ func (w *work) merge(ctx context.Context, agent *store.Agent, t, to store.Ticket
 	if err := w.moveAll(ctx, t, &root); err != nil {
 		return t, err
 	}
-	return t, w.goesInto(ctx, agent, &t, &root, changes)
+	return t, w.goesInto(ctx, agent, &t, &root, slices.Concat(changes, values))
 }
 
 // goesInto writes that a ticket leads to another from now on.
@@ -437,6 +438,9 @@ func (w *work) goesInto(ctx context.Context, agent *store.Agent, t, root *store.
 			a.Changes = append(a.Changes, changes...)
 		}
 		if err := w.history(ctx, side, &a); err != nil {
+			return err
+		}
+		if err := w.indexFields(ctx, *side, a); err != nil {
 			return err
 		}
 	}

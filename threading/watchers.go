@@ -122,15 +122,15 @@ var mentioned = regexp.MustCompile(`(?:^|[\s(\[{,;:"'>])@([\p{L}\p{N}][\p{L}\p{N
 // mention makes those whom an agent's note names watchers, and has them told. A
 // name that means two agents, or somebody who doesn't see the ticket, is a word
 // like any other.
-func (e *entry) mention(ctx context.Context, t store.Ticket, a store.Activity, told *event) error {
+func (w *work) mention(ctx context.Context, t store.Ticket, a store.Activity, told *event) error {
 	if a.Type != store.TypeNote {
 		return nil
 	}
-	for _, id := range mentions(e.desk, a.Text) {
-		if !e.desk.Sees(id, t.ChannelID) || id == e.agent.ID {
+	for _, id := range mentions(w.desk, a.ReplyText) { // what he quotes calls nobody again
+		if !w.desk.Sees(id, t.ChannelID) || id == told.actor {
 			continue
 		}
-		if _, err := e.tx.AddWatcher(ctx, t.Number, id); err != nil {
+		if _, err := w.tx.AddWatcher(ctx, t.Number, id); err != nil {
 			return err
 		}
 		told.became = append(told.became, tie{id, roleMentioned})

@@ -139,6 +139,10 @@ func TestLinks(t *testing.T) {
 	if len(list) != 2 || list[1]["changes"].([]any)[0].(m)["to"] != "parent T#10002" {
 		t.Errorf("the history is %v", list)
 	}
+	other := f.do("standard", "GET", f.ticketPath(second)+"/activities", nil).items()
+	if len(other) != 2 || other[1]["changes"].([]any)[0].(m)["to"] != "child T#10001" {
+		t.Errorf("the history of the other one is %v", other)
+	}
 	f.do("standard", "POST", path, m{"number": second, "kind": "merged"}).is(422).refuses("kind")
 	f.do("standard", "POST", path, m{"number": 99999, "kind": "related"}).is(422).refuses("number")
 	f.do("standard", "POST", path, m{"number": first, "kind": "related"}).is(422).refuses("number")

@@ -60,7 +60,7 @@ func TestCustomFields(t *testing.T) {
 	} {
 		f.do("standard", "PATCH", path, m{"fields": fields}).is(422).refuses(field)
 	}
-	f.do("standard", "PATCH", path, m{"fields": m{"sales": "x"}}).is(422).refuses("fields")
+	f.do("standard", "PATCH", path, m{"fields": m{"sales": "x"}}).is(422).refuses("fields.sales")
 }
 
 func TestCustomFieldsThatAreRefused(t *testing.T) {
