@@ -91,17 +91,22 @@ func (tx *Tx) PutAgent(ctx context.Context, a Agent) error {
 	if err := tx.changeDesk(ctx); err != nil {
 		return err
 	}
-	_, err := tx.exec(ctx, `INSERT INTO agents (id, key, doc, password) VALUES ($1, $2, $3, '')
+	before, err := docs[agentDoc](ctx, tx, `SELECT doc FROM agents WHERE id = $1`, a.ID)
+	if err != nil {
+		return err
+	}
+	_, err = tx.exec(ctx, `INSERT INTO agents (id, key, doc, password) VALUES ($1, $2, $3, '')
 		ON CONFLICT (id) DO UPDATE SET key = excluded.key, doc = excluded.doc`, a.ID, a.Key, toJSON(agentDoc{a, a.Key}))
 	switch {
 	case err != nil:
 		return natural("email", err)
 	case a.Password != "":
-		return tx.SetPassword(ctx, a.ID, a.Password, "")
-	case !a.Active:
+		err = tx.SetPassword(ctx, a.ID, a.Password, "")
+	}
+	if err == nil && len(before) > 0 && before[0].Active && !a.Active {
 		return tx.switchedOff(ctx, a.ID)
 	}
-	return nil
+	return err
 }
 
 // switchedOff ends what an agent has open. His tokens stay, and are worth

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"net/netip"
 	"runtime/debug"
 	"slices"
 	"strconv"
@@ -23,6 +24,8 @@ type request struct {
 	id        string
 	operation string
 	stream    bool // its time says nothing of how fast we are
+	http      *http.Request
+	address   netip.Addr // of the client
 }
 
 // requestID gives the log's name of the request that ctx belongs to.
@@ -37,8 +40,11 @@ func requestID(ctx context.Context) string {
 // from being taken for a page or kept by a proxy, the log line, the time, and
 // an answer when the handler panics.
 func (a *api) outer(mux *http.ServeMux) http.Handler {
+	served := a.origins.wrap(mux)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		info := &request{id: store.NewID(), operation: a.operation(mux, r)}
+		info := &request{
+			id: store.NewID(), operation: a.operation(mux, r), http: r, address: clientAddress(r, a.TrustedProxies),
+		}
 		r = r.WithContext(context.WithValue(r.Context(), requestKey{}, info))
 		rec := &recorder{ResponseWriter: w}
 		header := rec.Header()
@@ -46,11 +52,18 @@ func (a *api) outer(mux *http.ServeMux) http.Handler {
 		header.Set("X-Content-Type-Options", "nosniff")
 		header.Set("Cache-Control", "no-store")
 		header.Set("Referrer-Policy", "no-referrer")
+		header.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'") // what is a page sets its own
+		if a.origins.secure {
+			header.Set("Strict-Transport-Security", hsts)
+		}
 		start := time.Now()
 		defer a.finish(rec, r, info, start)
-		mux.ServeHTTP(rec, r)
+		served.ServeHTTP(rec, r)
 	})
 }
+
+// hsts has browsers come over https alone for half a year (RFC 6797).
+const hsts = "max-age=15552000"
 
 // finish logs and counts a request, also one that panicked.
 func (a *api) finish(rec *recorder, r *http.Request, info *request, start time.Time) {
@@ -70,7 +83,7 @@ func (a *api) finish(rec *recorder, r *http.Request, info *request, start time.T
 		a.observe(info.operation, rec.code(), took)
 	}
 	a.Log.DebugContext(r.Context(), "request", "request_id", info.id, "operation", info.operation,
-		"method", r.Method, "status", rec.code(), "took", took)
+		"method", r.Method, "status", rec.code(), "took", took, "address", info.address.String())
 }
 
 // write answers with a problem outside of any operation.
@@ -143,7 +156,7 @@ func (a *api) elsewhere(mux *http.ServeMux) http.HandlerFunc {
 			}
 		}
 		if len(allow) == 0 {
-			if _, err := a.authenticate(r.Context(), r.Header.Get("Authorization")); err != nil { // who is nobody learns no paths
+			if _, err := a.authenticate(r.Context()); err != nil { // who is nobody learns no paths
 				a.write(w, r, problemOf(err))
 				return
 			}
