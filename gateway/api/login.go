@@ -355,6 +355,7 @@ func (a *api) logout(ctx context.Context, c *call, _ *struct{}) (*loggedOut, err
 	if c.session.ID == "" {
 		return nil, newProblem(http.StatusConflict, "a token is no session: revoke it").because("no_session")
 	}
+	concerns(ctx, "/sessions/"+c.session.ID)
 	err := a.change(ctx, func(ctx context.Context, tx *store.Tx) error { return tx.DeleteSession(ctx, c.session.ID) })
 	return &loggedOut{SetCookie: []string{a.origins.cookie(sessionCookie, "", -1, a.origins.sameSite)}}, err
 }

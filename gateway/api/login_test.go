@@ -2,9 +2,12 @@ package api_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"os"
 	"strings"
 	"sync"
@@ -390,4 +393,36 @@ func TestSwitchingAnAgentOffOrDownWorksAtOnce(t *testing.T) {
 	f.do("admin", "PATCH", "/agents/"+f.agents["standard"], m{"active": true}).is(200)
 	b.do("GET", "/me", nil).is(401) // it ended, and does not wait for him
 	f.do("standard", "GET", "/me", nil).is(200)
+}
+
+// What outsiders write comes into the log as a value of one line, and nothing of
+// a password.
+func TestW21TheLogIsOneLineEach(t *testing.T) {
+	f := newFixture(t)
+	f.serve(func(o *api.Options) {
+		o.Log = slog.New(slog.NewJSONHandler(f.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	})
+	evil := "agent\n{\"level\":\"ERROR\",\"msg\":\"forged\"}\x1b[2J\u2028\u202e\xff"
+	f.do("nobody", "POST", "/login", m{"email": "a@b.example\n{\"level\":\"ERROR\"}", "password": "guess word"}).is(422)
+	f.tries("standard", "guess word", "User-Agent", evil, "X-Forwarded-For", evil).is(401)
+	f.do("nobody", "GET", "/tickets/"+url.PathEscape(evil), nil, "User-Agent", evil).is(401)
+	failed := 0
+	for line := range strings.Lines(f.log.String()) {
+		var entry map[string]any
+		if err := json.Unmarshal([]byte(line), &entry); err != nil {
+			t.Fatalf("no line of its own: %v: %q", err, line)
+		}
+		if entry["level"] == "ERROR" || entry["msg"] == "forged" || strings.ContainsAny(line, "\x1b\u2028\u202e") {
+			t.Errorf("forged: %q", line)
+		}
+		if entry["msg"] == "a log-in failed" {
+			failed++
+		}
+	}
+	if failed != 1 || strings.Contains(f.log.String(), "guess word") {
+		t.Errorf("%d failures are logged: %s", failed, f.log.String())
+	}
+	if client := f.audit("&action=login-failed")[0]["client"].(string); client != "agent{\"level\":\"ERROR\",\"msg\":\"forged\"}[2J\ufffd" {
+		t.Errorf("the audit log shows %q", client)
+	}
 }

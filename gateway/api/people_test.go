@@ -6,6 +6,7 @@ import (
 	"crypto/sha1"
 	"encoding/base32"
 	"encoding/binary"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -204,4 +205,13 @@ func same(r reply) string {
 	header := r.Header().Clone()
 	header.Del("X-Request-Id")
 	return fmt.Sprint(r.Code, body, header)
+}
+
+// operationID gives the id of a route, from the description.
+func (f *fixture) operationID(route string) string {
+	f.t.Helper()
+	method, path, _ := strings.Cut(route, " ")
+	var op struct{ OperationID string }
+	f.must(json.Unmarshal(f.document().Paths[path][strings.ToLower(method)], &op))
+	return op.OperationID
 }

@@ -39,7 +39,12 @@ var configKeys = []configKey{
 	{"http.listen", func(c *Config, v value) error { return v.addresses(&c.HTTP.Listen) }},
 	{"http.public_url", func(c *Config, v value) error { return v.publicURL(&c.HTTP.PublicURL) }},
 	{"http.allowed_origins", func(c *Config, v value) error { return v.origins(&c.HTTP.AllowedOrigins) }},
-	{"http.trusted_proxies", func(c *Config, v value) error { return v.networks(&c.HTTP.TrustedProxies) }},
+	{"http.trusted_proxies", func(c *Config, v value) error {
+		if v.none() {
+			return nil
+		}
+		return v.networks(&c.HTTP.TrustedProxies)
+	}},
 	{"http.tls_cert", func(c *Config, v value) error { return v.path(&c.HTTP.TLS.Cert) }},
 	{"http.tls_key", func(c *Config, v value) error { return v.path(&c.HTTP.TLS.Key) }},
 	{"admin.listen", nil},

@@ -267,9 +267,18 @@ func (v value) publicURL(into *string) error {
 	return nil
 }
 
+// none tells that a list is given, and is empty.
+func (v value) none() bool {
+	list, ok := v.raw.([]any)
+	return ok && len(list) == 0
+}
+
 // origins reads the origins of connected UIs (RFC 6454, 6.2). There is no
 // pattern: each one gets what its agents may see.
 func (v value) origins(into *[]string) error {
+	if v.none() {
+		return nil
+	}
 	texts, err := v.texts()
 	if err != nil {
 		return err
