@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"ticketgate/deploy/testbed"
 	"ticketgate/gateway/api"
 	"ticketgate/store"
 	"ticketgate/threading"
@@ -424,5 +425,41 @@ func TestW21TheLogIsOneLineEach(t *testing.T) {
 	}
 	if client := f.audit("&action=login-failed")[0]["client"].(string); client != "agent{\"level\":\"ERROR\",\"msg\":\"forged\"}[2J\ufffd" {
 		t.Errorf("the audit log shows %q", client)
+	}
+}
+
+// What one node knows of a log-in, all know; and what is tried at two counts at
+// both.
+func TestLogInsHoldOverNodes(t *testing.T) {
+	url := testbed.SharedPostgres(t).NewDatabase(t)
+	nodes := []*fixture{onPostgres(t, url), onPostgres(t, url)}
+	nodes[0].people()
+	nodes[1].tokens, nodes[1].agents, nodes[1].channel = nodes[0].tokens, nodes[0].agents, nodes[0].channel
+	for _, f := range nodes {
+		f.serve(nil)
+	}
+	b := nodes[0].logIn("standard")
+	there := browser{f: nodes[1], cookie: b.cookie}
+	there.do("GET", "/me", nil).is(200)
+	b.do("POST", "/logout", nil).is(204)
+	there.do("GET", "/me", nil).is(401)
+
+	b = nodes[0].logIn("standard")
+	l := nodes[1].listen(nodes[1].serveEvents(func(o *api.Options) { o.Events.Check = time.Hour }), "nobody", "", "Authorization", "", "Cookie", b.cookie)
+	b.do("POST", "/logout", nil).is(204)
+	l.ends()
+
+	var tried atomic.Int64
+	var wg sync.WaitGroup
+	for i := range 30 {
+		wg.Go(func() {
+			if nodes[i%2].tries("standard", "wrong horse").Code == 401 {
+				tried.Add(1)
+			}
+		})
+	}
+	wg.Wait()
+	if tried.Load() != 10 {
+		t.Errorf("%d guesses were looked at", tried.Load())
 	}
 }

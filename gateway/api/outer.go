@@ -49,21 +49,26 @@ func (a *api) outer(mux *http.ServeMux) http.Handler {
 		rec := &recorder{ResponseWriter: w}
 		header := rec.Header()
 		header.Set("X-Request-Id", info.id)
-		header.Set("X-Content-Type-Options", "nosniff")
-		header.Set("Cache-Control", "no-store")
-		header.Set("Referrer-Policy", "no-referrer")
-		header.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'") // what is a page sets its own
-		if a.origins.secure {
-			header.Set("Strict-Transport-Security", hsts)
-		}
+		SetHeaders(header, a.origins.secure)
 		start := time.Now()
 		defer a.finish(rec, r, info, start)
 		served.ServeHTTP(rec, r)
 	})
 }
 
-// hsts has browsers come over https alone for half a year (RFC 6797).
-const hsts = "max-age=15552000"
+// SetHeaders sets what every answer of an HTTP face bears: it is not taken for a
+// page, framed, kept by a proxy, or told of to where its links lead; and, over
+// https, the browser comes that way alone for half a year (RFC 6797). What is a
+// page replaces the policy by its own.
+func SetHeaders(h http.Header, https bool) {
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cache-Control", "no-store")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Content-Security-Policy", "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+	if https {
+		h.Set("Strict-Transport-Security", "max-age=15552000")
+	}
+}
 
 // finish logs and counts a request, also one that panicked.
 func (a *api) finish(rec *recorder, r *http.Request, info *request, start time.Time) {

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -314,7 +315,8 @@ func (d *Daemon) startWeb(public, observed []net.Listener, in *intake, s *sendin
 		return err
 	}
 	d.serve(FaceMetrics, metricsHandler(d.metrics, d.health), observed, nil)
-	d.serve(FaceHTTP, publicHandler(handler, d.health, newPage(d.core.DB, d.health, d.opt.Version)), public, d.certs[FaceHTTP])
+	d.serve(FaceHTTP, publicHandler(handler, d.health, newPage(d.core.DB, d.health, d.opt.Version),
+		strings.HasPrefix(d.publicURL(nil), "https:")), public, d.certs[FaceHTTP])
 	return nil
 }
 
