@@ -228,7 +228,7 @@ func (c *Core) keepAdminToken(ctx context.Context, token string) error {
 		if admin == nil {
 			return nil
 		}
-		if token, err = c.MakeToken(ctx, admin.ID, "first start", nil); err != nil {
+		if token, err = c.MakeToken(ctx, store.Token{AgentID: admin.ID, Name: "first start"}, 0); err != nil {
 			return err
 		}
 	}
@@ -249,10 +249,15 @@ func firstAdmin(desk *store.Desk) *store.Agent {
 	return nil
 }
 
-// MakeToken makes an API token for an agent and gives it; only its hash is kept.
-func (c *Core) MakeToken(ctx context.Context, agentID, name string, scopes []string) (string, error) {
-	plain, hash := threading.NewToken()
-	t := store.Token{ID: store.NewID(), Name: name, AgentID: agentID, Hash: hash, Scopes: scopes, CreatedAt: time.Now().UTC()}
+// MakeToken makes an API token of this name, agent and scopes, good for so long, or
+// for ever for 0, and gives it; only its hash is kept.
+func (c *Core) MakeToken(ctx context.Context, t store.Token, life time.Duration) (string, error) {
+	var plain string
+	plain, t.Hash = threading.NewToken()
+	t.ID, t.CreatedAt = store.NewID(), time.Now().UTC()
+	if life > 0 {
+		t.ExpiresAt = t.CreatedAt.Add(life)
+	}
 	err := c.DB.Update(ctx, func(ctx context.Context, tx *store.Tx) error {
 		if err := tx.AddAudit(ctx, atShell("create-token", "/tokens/"+t.ID, t.CreatedAt)); err != nil {
 			return err
