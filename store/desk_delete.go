@@ -95,7 +95,7 @@ func (tx *Tx) DeleteAccount(ctx context.Context, id string) error {
 	return tx.touched(ctx, "mail account", `DELETE FROM accounts WHERE id = $1`, id)
 }
 
-// DeleteAgent removes an agent, and his subscriptions, tokens and the like; one that a
+// DeleteAgent removes an agent, and his subscriptions, tokens, log-ins and the like; one that a
 // channel, a ticket or an activity names is a conflict (ReasonInUse).
 func (tx *Tx) DeleteAgent(ctx context.Context, id string) error {
 	desk, err := tx.deskToChange(ctx)
@@ -123,10 +123,15 @@ func (tx *Tx) DeleteAgent(ctx context.Context, id string) error {
 		`DELETE FROM uploads WHERE agent_id = $1`,
 		`DELETE FROM watchers WHERE agent_id = $1`,
 		`DELETE FROM digests WHERE agent_id = $1`,
+		`DELETE FROM totp WHERE agent_id = $1`,
+		`DELETE FROM recovery_codes WHERE agent_id = $1`,
 	} {
 		if _, err := tx.exec(ctx, sql, id); err != nil {
 			return err
 		}
+	}
+	if err := tx.switchedOff(ctx, id); err != nil {
+		return err
 	}
 	return tx.touched(ctx, "agent", `DELETE FROM agents WHERE id = $1`, id)
 }

@@ -122,8 +122,8 @@ func (tx *Tx) readDesk(ctx context.Context, version int64) (*Desk, error) {
 }
 
 // docs reads records that are kept as one JSON document.
-func docs[T any](ctx context.Context, tx *Tx, sql string) ([]T, error) {
-	return list(ctx, tx, func(r Rows, v *T) error { return r.Scan(doc(v)) }, sql)
+func docs[T any](ctx context.Context, tx *Tx, sql string, args ...any) ([]T, error) {
+	return list(ctx, tx, func(r Rows, v *T) error { return r.Scan(doc(v)) }, sql, args...)
 }
 
 // AccountTimes tells when a mail account last received and sent.

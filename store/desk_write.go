@@ -84,16 +84,38 @@ func (tx *Tx) addAccountKey(ctx context.Context, field, id, key string) error {
 }
 
 // PutAgent adds or replaces an agent; an empty Password leaves the one that is
-// set. An address that another agent has is a conflict (ReasonDuplicate).
+// set. A password that is set, and an agent who is switched off, end all of the
+// agent's sessions. An address that another agent has is a conflict
+// (ReasonDuplicate).
 func (tx *Tx) PutAgent(ctx context.Context, a Agent) error {
 	if err := tx.changeDesk(ctx); err != nil {
 		return err
 	}
-	_, err := tx.exec(ctx, `INSERT INTO agents (id, key, doc, password) VALUES ($1, $2, $3, $4)
-		ON CONFLICT (id) DO UPDATE SET key = excluded.key, doc = excluded.doc,
-		password = CASE WHEN excluded.password = '' THEN agents.password ELSE excluded.password END`,
-		a.ID, a.Key, toJSON(agentDoc{a, a.Key}), a.Password)
-	return natural("email", err)
+	before, err := docs[agentDoc](ctx, tx, `SELECT doc FROM agents WHERE id = $1`, a.ID)
+	if err != nil {
+		return err
+	}
+	_, err = tx.exec(ctx, `INSERT INTO agents (id, key, doc, password) VALUES ($1, $2, $3, '')
+		ON CONFLICT (id) DO UPDATE SET key = excluded.key, doc = excluded.doc`, a.ID, a.Key, toJSON(agentDoc{a, a.Key}))
+	switch {
+	case err != nil:
+		return natural("email", err)
+	case a.Password != "":
+		err = tx.SetPassword(ctx, a.ID, a.Password, "")
+	}
+	if err == nil && len(before) > 0 && before[0].Active && !a.Active {
+		return tx.switchedOff(ctx, a.ID)
+	}
+	return err
+}
+
+// switchedOff ends what an agent has open. His tokens stay, and are worth
+// nothing until he is switched on again.
+func (tx *Tx) switchedOff(ctx context.Context, agentID string) error {
+	if err := tx.EndSessions(ctx, agentID, ""); err != nil {
+		return err
+	}
+	return tx.accessEnded(ctx, agentID)
 }
 
 // PutSubscription adds or replaces an agent's tie to a channel.

@@ -19,6 +19,9 @@ const (
 	EventActivityCreated EventKind = "activity.created"
 	EventActivityChanged EventKind = "activity.changed"
 	EventAgentNotice     EventKind = "agent.notice" // for the agent AgentID alone
+	// EventAccessEnded is for the open streams of AgentID and for no client: a
+	// session or a token of his is gone, or he is switched off.
+	EventAccessEnded EventKind = "access.ended"
 )
 
 // Event is one line of the journal of what happened. It names things and holds

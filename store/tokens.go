@@ -23,7 +23,14 @@ func (tx *Tx) PutToken(ctx context.Context, t Token) error {
 
 // DeleteToken removes a token.
 func (tx *Tx) DeleteToken(ctx context.Context, id string) error {
-	return tx.touched(ctx, "token", `DELETE FROM tokens WHERE id = $1`, id)
+	t, err := tx.Token(ctx, id)
+	if err != nil {
+		return err
+	}
+	if err := tx.touched(ctx, "token", `DELETE FROM tokens WHERE id = $1`, id); err != nil {
+		return err
+	}
+	return tx.accessEnded(ctx, t.AgentID)
 }
 
 // Tokens gives the tokens of an agent, or of all for "", oldest first.

@@ -87,9 +87,17 @@ func DefaultChannel(name string, statuses map[string]string) store.Channel {
 
 // NewToken makes an API token of 256 random bits, and the hash that is kept.
 func NewToken() (plain, hash string) {
+	link, _ := NewLinkToken()
+	plain = "tg_" + link
+	return plain, HashToken(plain)
+}
+
+// NewLinkToken makes the token of a link that logs in: 256 random bits in
+// base64url without padding, and the hash that is kept.
+func NewLinkToken() (plain, hash string) {
 	var b [32]byte
 	_, _ = rand.Read(b[:]) // never fails since Go 1.24
-	plain = "tg_" + base64.RawURLEncoding.EncodeToString(b[:])
+	plain = base64.RawURLEncoding.EncodeToString(b[:])
 	return plain, HashToken(plain)
 }
 

@@ -8,12 +8,8 @@ import (
 	"io"
 	"os"
 	"strings"
-	"unicode/utf8"
 
 	"golang.org/x/term"
-
-	"ticketgate/gateway/gateway"
-	"ticketgate/store"
 )
 
 type agentCommand struct {
@@ -27,7 +23,7 @@ type agentPasswordCommand struct {
 // minPassword is the least length of a password (NIST SP 800-63B, 3.1.1.1).
 const minPassword = 8
 
-// Run asks for the password and keeps its hash.
+// Run asks for the password, keeps its hash, and ends the agent's sessions.
 func (c *agentPasswordCommand) Run(ctx context.Context, w *world) error {
 	core, err := w.core(ctx)
 	if err != nil {
@@ -42,12 +38,7 @@ func (c *agentPasswordCommand) Run(ctx context.Context, w *world) error {
 	if err != nil {
 		return err
 	}
-	if utf8.RuneCountInString(plain) < minPassword {
-		return fmt.Errorf("the password is too short: at least %d characters", minPassword)
-	}
-	changed := *agent
-	changed.Password = gateway.HashPassword(plain)
-	return core.DB.Update(ctx, func(ctx context.Context, tx *store.Tx) error { return tx.PutAgent(ctx, changed) })
+	return core.SetPassword(ctx, agent, plain)
 }
 
 // askPassword asks twice at a terminal, without showing what is typed.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -17,6 +18,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"ticketgate/deploy/testbed"
+	"ticketgate/threading/message"
 )
 
 func TestMain(m *testing.M) {
@@ -36,11 +38,12 @@ func TestScripts(t *testing.T) {
 		Dir:   filepath.Join("testdata", "script"),
 		Setup: func(env *testscript.Env) error { return setUp(env, dns.Addr()) },
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"ready":   ready,
-			"firstid": firstID,
-			"api":     callAPI,
-			"await":   await,
-			"readyz":  readyz,
+			"ready":     ready,
+			"firstid":   firstID,
+			"linktoken": linkToken,
+			"api":       callAPI,
+			"await":     await,
+			"readyz":    readyz,
 		},
 	})
 }
@@ -103,6 +106,21 @@ func callAPI(ts *testscript.TestScript, neg bool, args []string) {
 	request.Header.Set("Authorization", "Bearer "+strings.TrimSpace(string(token)))
 	request.Header.Set("Content-Type", "application/json")
 	printAnswer(ts, request, args[2])
+}
+
+// linkToken puts the token of the first link in a mail's text into $TOKEN:
+// linktoken FILE.
+func linkToken(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: linktoken FILE")
+	}
+	for word := range strings.FieldsSeq(message.Parse([]byte(ts.ReadFile(args[0]))).Text) {
+		if link, err := url.Parse(word); err == nil && link.Host != "" {
+			ts.Setenv("TOKEN", link.Query().Get("token"))
+			return
+		}
+	}
+	ts.Fatalf("%s holds no link", args[0])
 }
 
 // readyz asks for the daemon's state: readyz STATUS.

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"time"
 
 	"ticketgate/gateway/gateway"
 	"ticketgate/store"
@@ -14,9 +16,10 @@ type tokenCommand struct {
 }
 
 type tokenCreateCommand struct {
-	Agent string   `required:"" help:"Whom the token acts as." placeholder:"EMAIL"`
-	Name  string   `help:"What it is for." default:"made at the command line"`
-	Scope []string `help:"Limit it to a scope; may stand several times."`
+	Agent string        `required:"" help:"Whom the token acts as." placeholder:"EMAIL"`
+	Name  string        `help:"What it is for." default:"made at the command line"`
+	Scope []string      `help:"Limit it to a scope; may stand several times."`
+	Life  time.Duration `help:"How long it is good, such as 720h; by default until it is revoked."`
 }
 
 // Run prints the token, and nothing else, on standard output.
@@ -33,7 +36,10 @@ func (c *tokenCreateCommand) Run(ctx context.Context, w *world) error {
 	if !agent.Active {
 		return fmt.Errorf("agent %s is switched off", agent.Email)
 	}
-	token, err := core.MakeToken(ctx, agent.ID, c.Name, c.Scope)
+	if c.Life < 0 {
+		return errors.New("--life must not be below 0")
+	}
+	token, err := core.MakeToken(ctx, store.Token{AgentID: agent.ID, Name: c.Name, Scopes: c.Scope}, c.Life)
 	if err != nil {
 		return err
 	}

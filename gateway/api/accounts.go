@@ -242,6 +242,7 @@ func (a *api) putAccount(ctx context.Context, in *accountInput, start func(*stor
 		if err := refused(in.apply(desk, &m)); err != nil {
 			return accountShape{}, err
 		}
+		concerns(ctx, "/mail-accounts/"+m.ID)
 		if err := tx.PutAccount(ctx, m); err != nil {
 			return accountShape{}, err
 		}

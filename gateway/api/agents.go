@@ -19,6 +19,8 @@ func (a *api) registerAgents() {
 		summary: "Change an agent, or switch one off"}, a.patchAgent)
 	add(a, route{id: "delete-agent", method: http.MethodDelete, path: "/agents/{id}", tag: tagAdmin, find: find,
 		summary: "Remove an agent whom nothing names"}, a.deleteAgent)
+	add(a, route{id: "invite-agent", method: http.MethodPost, path: "/agents/{id}/invite", tag: tagAdmin, find: find,
+		status: http.StatusOK, summary: "Mail an agent a link that logs in once, within 7 days"}, a.invite)
 }
 
 // AgentShape is an agent as clients read one.
@@ -101,7 +103,8 @@ func (a *api) createAgent(ctx context.Context, _ *call, in *newAgent) (*created[
 	if err := refused(in.Body.apply(&g)); err != nil {
 		return nil, err
 	}
-	err := a.DB.Update(ctx, func(ctx context.Context, tx *store.Tx) error { return tx.PutAgent(ctx, g) })
+	concerns(ctx, "/agents/"+g.ID)
+	err := a.change(ctx, func(ctx context.Context, tx *store.Tx) error { return tx.PutAgent(ctx, g) })
 	return &created[AgentShape]{Location: Prefix + "/agents/" + g.ID, Body: agentOf(g)}, err
 }
 

@@ -14,12 +14,14 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"ticketgate/gateway/login"
 	"ticketgate/store"
 	"ticketgate/threading"
 )
@@ -54,13 +56,21 @@ type Options struct {
 	// nil: it is not shown.
 	Composed  func(ctx context.Context, activityID string) ([]byte, error)
 	Events    EventOptions
-	Hostname  string                // our authserv-id (RFC 8601)
-	PublicURL string                // without a slash at its end
-	Version   string                // of the program, for the description
-	HideAdmin bool                  // leave out the operations tagged admin: another listener has them
-	Now       func() time.Time      // nil: time.Now
-	Log       *slog.Logger          // nil: nothing is logged
-	Metrics   prometheus.Registerer // nil: nothing is counted
+	Seal      *store.Sealer // required: of second factors, and of what a browser keeps for us
+	Passwords passwords     // nil: *login.Passwords
+	OIDC      provider      // *login.OIDC; nil: its paths are not there
+	// AllowedOrigins are those of connected UIs on other hosts, such as
+	// https://ui.example.org. All others get no access by a browser.
+	AllowedOrigins []string
+	// TrustedProxies are the networks whose X-Forwarded-For is believed.
+	TrustedProxies []netip.Prefix
+	Hostname       string                // our authserv-id (RFC 8601)
+	PublicURL      string                // without a slash at its end
+	Version        string                // of the program, for the description
+	HideAdmin      bool                  // leave out the operations tagged admin: another listener has them
+	Now            func() time.Time      // nil: time.Now
+	Log            *slog.Logger          // nil: nothing is logged
+	Metrics        prometheus.Registerer // nil: nothing is counted
 }
 
 // api is the handler's state. It is not changed after New.
@@ -69,14 +79,22 @@ type api struct {
 	huma    huma.API
 	latency *prometheus.HistogramVec
 	feed    *feed
+	origins *origins
 	routes  []route
 }
 
 // New builds the handler of /api/. It is safe for concurrent use and needs no
 // closing: what streams of events start ends with the last of them.
 func New(opt Options) (http.Handler, error) {
-	if opt.DB == nil || opt.Desk == nil {
-		return nil, errors.New("the API needs a store and a desk")
+	if opt.DB == nil || opt.Desk == nil || opt.Seal == nil {
+		return nil, errors.New("the API needs a store, a desk and a sealer")
+	}
+	if opt.Passwords == nil {
+		opt.Passwords = login.NewPasswords()
+	}
+	origins, err := newOrigins(opt.PublicURL, opt.AllowedOrigins)
+	if err != nil {
+		return nil, err
 	}
 	if opt.Now == nil {
 		opt.Now = time.Now
@@ -85,7 +103,7 @@ func New(opt Options) (http.Handler, error) {
 		opt.Log = slog.New(slog.DiscardHandler)
 	}
 	opt.Events.complete()
-	a := &api{Options: opt, feed: &feed{
+	a := &api{Options: opt, origins: origins, feed: &feed{
 		db: opt.DB, log: opt.Log, poll: opt.Events.Poll, most: opt.Events.PerAgent, listeners: map[*listener]struct{}{},
 	}}
 	if err := a.measure(); err != nil {
@@ -104,6 +122,11 @@ func New(opt Options) (http.Handler, error) {
 // register adds all the operations.
 func (a *api) register() {
 	a.registerMe()
+	a.registerLogin()
+	a.registerOIDC()
+	a.registerSessions()
+	a.registerMyLogin()
+	a.registerAudit()
 	a.registerTickets()
 	a.registerTicketActions()
 	a.registerWatchers()
@@ -130,6 +153,7 @@ func (a *api) register() {
 	a.registerExplain()
 	a.registerMessages()
 	a.registerEvents()
+	a.registerEventsToken()
 }
 
 // config describes the API to huma. Its own pages stay off: the documentation
@@ -142,10 +166,13 @@ func (a *api) config() huma.Config {
 			Info:    &huma.Info{Title: "ticketgate", Version: a.Version, Description: description},
 			Servers: []*huma.Server{{URL: a.PublicURL + Prefix}},
 			Components: &huma.Components{
-				Schemas:         registry,
-				SecuritySchemes: map[string]*huma.SecurityScheme{"token": {Type: "http", Scheme: "bearer"}},
+				Schemas: registry,
+				SecuritySchemes: map[string]*huma.SecurityScheme{
+					"token":   {Type: "http", Scheme: "bearer"},
+					"session": {Type: "apiKey", In: "cookie", Name: a.origins.cookieName(sessionCookie)},
+				},
 			},
-			Security: []map[string][]string{{"token": {}}},
+			Security: []map[string][]string{{"token": {}}, {"session": {}}},
 			Tags: []*huma.Tag{
 				{Name: tagAdmin, Description: "What sets the desk up; for admins."},
 				{Name: tagDesk, Description: "What agents do; each sees the channels that he is subscribed to."},

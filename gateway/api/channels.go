@@ -224,6 +224,7 @@ func (a *api) putChannel(ctx context.Context, in *channelInput, start func(*stor
 		if err := refused(append(errs, checkChannel(desk, c)...)); err != nil {
 			return c, err
 		}
+		concerns(ctx, "/channels/"+c.ID)
 		return c, tx.PutChannel(ctx, c)
 	})
 }
@@ -234,5 +235,5 @@ func (a *api) deleteChannel(ctx context.Context, _ *call, in *OnThing) (*nothing
 
 // remove is every DELETE: 204.
 func (a *api) remove(ctx context.Context, fn func(ctx context.Context, tx *store.Tx) error) (*nothing, error) {
-	return &nothing{}, a.DB.Update(ctx, fn)
+	return &nothing{}, a.change(ctx, fn)
 }

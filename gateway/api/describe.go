@@ -18,9 +18,11 @@ import (
 //go:embed docs.html
 var docsPage string
 
-// docsPolicy lets the page show its own style and nothing else: it loads
-// nothing and runs nothing.
-const docsPolicy = "default-src 'none'; style-src 'sha256-%s'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+// PagePolicy gives the Content-Security-Policy of a page that shows its own style
+// element, loads nothing and runs nothing.
+func PagePolicy(page string) string {
+	return fmt.Sprintf("default-src 'none'; style-src 'sha256-%s'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'", styleHash(page))
+}
 
 // describe serves the OpenAPI document and the page for people. Both are made
 // once, of the operations that were registered, and need no token.
@@ -41,7 +43,7 @@ func (a *api) describe(mux *http.ServeMux) error {
 	if err != nil {
 		return fmt.Errorf("make the page of the API: %w", err)
 	}
-	policy := fmt.Sprintf(docsPolicy, styleHash(docsPage))
+	policy := PagePolicy(docsPage)
 	mux.HandleFunc("GET /api/docs", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		w.Header().Set("Content-Security-Policy", policy)

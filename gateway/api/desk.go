@@ -15,6 +15,7 @@ type desk interface {
 	details
 	suggestions
 	contacts
+	SendLoginMail(ctx context.Context, tx *store.Tx, agent *store.Agent, l threading.LoginMail) error
 	Reference(number int64) string
 }
 

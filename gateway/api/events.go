@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"reflect"
+	"slices"
 	"strconv"
 	"time"
 
@@ -47,7 +48,7 @@ func (o *EventOptions) complete() {
 const eventStream = "text/event-stream"
 
 func (a *api) registerEvents() {
-	add(a, route{id: "stream-events", method: http.MethodGet, path: "/events", tag: tagDesk, find: a.findWatched,
+	add(a, route{id: "stream-events", method: http.MethodGet, path: "/events", tag: tagDesk, find: a.findWatched, tokenInQuery: true,
 		syntax: a.readPosition, summary: "Server-Sent Events of what the caller may see"}, a.streamEvents)
 }
 
@@ -55,6 +56,7 @@ type eventsQuery struct {
 	LastEventID string `header:"Last-Event-ID" doc:"id of the last event that was received: the stream goes on behind it"`
 	LastEvent   string `query:"last_event_id" doc:"the same, for clients that can't set the header, which goes before"`
 	Ticket      int64  `query:"ticket" minimum:"1" doc:"events of this ticket alone"`
+	Token       string `query:"token" doc:"of POST /events/token, for clients that can't set a header; no other token counts here"`
 }
 
 // eventShape is the data of one event.
@@ -156,7 +158,7 @@ func (a *api) stream(hc huma.Context, c *call, ticket int64) error {
 		r.stream = true
 	}
 	s := &stream{
-		api: a, agentID: c.agent.ID, bearer: c.bearer, ticket: ticket, listener: l,
+		api: a, call: c, agentID: c.agent.ID, ticket: ticket, listener: l,
 		w: w, control: http.NewResponseController(w), at: c.after,
 	}
 	s.run(hc.Context(), c.missed)
@@ -166,8 +168,8 @@ func (a *api) stream(hc huma.Context, c *call, ticket int64) error {
 // stream is one open answer. It belongs to the request's goroutine.
 type stream struct {
 	api      *api
+	call     *call
 	agentID  string
-	bearer   string
 	ticket   int64 // 0: all
 	listener *listener
 	w        http.ResponseWriter
@@ -227,10 +229,11 @@ func (s *stream) beat() error {
 	return s.write(fmt.Appendf(nil, ":\nid: %s\n\n", s.at))
 }
 
-// check ends the stream of a caller whose token or account is no longer good.
+// check ends the stream of a caller whose token, session or account is no longer
+// good.
 // While the store doesn't answer there is nothing to be sent either.
 func (s *stream) check(ctx context.Context) error {
-	_, err := s.api.identify(ctx, s.bearer)
+	err := s.api.stillValid(ctx, s.call)
 	if p, ok := errors.AsType[*problem](err); ok && p.Status == http.StatusUnauthorized {
 		return errEnded
 	}
@@ -244,7 +247,7 @@ func (s *stream) forward(ctx context.Context) error {
 		return s.catchUp(ctx)
 	}
 	for _, n := range waiting {
-		if err := s.send(n); err != nil {
+		if err := s.send(ctx, n); err != nil {
 			return err
 		}
 	}
@@ -260,7 +263,7 @@ func (s *stream) catchUp(ctx context.Context) error {
 			s.listener.stayBehind()
 			return ctx.Err()
 		}
-		if err := s.send(n); err != nil || len(n.events) < feedRead {
+		if err := s.send(ctx, n); err != nil || len(n.events) < feedRead {
 			return err
 		}
 		select {
@@ -272,12 +275,17 @@ func (s *stream) catchUp(ctx context.Context) error {
 }
 
 // send writes those of the events that the caller may see and has not had.
-func (s *stream) send(n news) error {
+func (s *stream) send(ctx context.Context, n news) error {
 	if len(n.events) == 0 {
 		return nil
 	}
 	if agent := n.desk.Agent(s.agentID); agent == nil || !agent.Active {
 		return errEnded
+	}
+	if slices.ContainsFunc(n.events, s.endsAccess) {
+		if err := s.check(ctx); err != nil {
+			return err
+		}
 	}
 	var text []byte
 	for _, e := range n.events {
@@ -295,12 +303,18 @@ func (s *stream) send(n news) error {
 	return s.write(text)
 }
 
+// endsAccess tells that a token or session of the caller's agent ended, which may
+// be the one of this stream.
+func (s *stream) endsAccess(e store.Event) bool {
+	return e.Kind == store.EventAccessEnded && e.AgentID == s.agentID
+}
+
 // shape gives an event as the caller sees it; false where he doesn't. A notice
 // is for one agent whatever he sees, and names no ticket that he doesn't.
 func (s *stream) shape(desk *store.Desk, e store.Event) (eventShape, bool) {
 	sees := e.ChannelID != "" && desk.Sees(s.agentID, e.ChannelID)
 	mine := e.AgentID == s.agentID
-	if s.ticket != 0 && s.ticket != e.Ticket || e.AgentID != "" && !mine || !sees && !mine {
+	if e.Kind == store.EventAccessEnded || s.ticket != 0 && s.ticket != e.Ticket || e.AgentID != "" && !mine || !sees && !mine {
 		return eventShape{}, false
 	}
 	shape := eventShape{ID: e.Position.String(), Kind: string(e.Kind), At: e.At, Data: e.Data}

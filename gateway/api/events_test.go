@@ -325,7 +325,7 @@ func TestWhatIsAskedForWronglyIsRefusedBeforeTheStream(t *testing.T) {
 		f.do("nobody", "GET", "/events", nil, "Last-Event-ID", id).is(401)
 	}
 	f.do("standard", "GET", "/events?ticket=0", nil).is(422).refuses("ticket")
-	f.do("standard", "GET", "/events?token=x", nil).is(422)
+	f.do("standard", "GET", "/events?after=x", nil).is(422)
 	if r := f.do("standard", "HEAD", "/events", nil); r.Code != 200 || r.Header().Get("Content-Type") != "text/event-stream" {
 		t.Errorf("HEAD: %d %v", r.Code, r.Header())
 	}
@@ -543,10 +543,6 @@ func onPostgres(t *testing.T, url string) *fixture {
 			t.Error(err)
 		}
 	})
-	f.service, err = threading.New(threading.Options{
-		DB: f.db, Secrets: []string{"a secret for tests"}, Hostname: "desk.example.test",
-		PublicURL: "http://desk.example.test", Now: f.clock,
-	})
-	f.must(err)
+	f.found()
 	return f
 }

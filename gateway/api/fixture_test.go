@@ -30,6 +30,9 @@ type fixture struct {
 	ctx      context.Context
 	db       *store.DB
 	service  *threading.Service
+	seal     *store.Sealer
+	file     string  // of the database
+	hashes   *hashes // counts how often passwords are looked at; cheap
 	handler  http.Handler
 	metrics  *prometheus.Registry
 	log      *lockedBuffer
@@ -76,7 +79,7 @@ func emptyFixture(t *testing.T) *fixture {
 	return &fixture{
 		t: t, ctx: t.Context(), metrics: prometheus.NewRegistry(), log: &lockedBuffer{},
 		tokens: map[string]string{"nobody": ""}, agents: map[string]string{}, statuses: map[string]string{},
-		now: time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC),
+		now: time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC), hashes: &hashes{},
 	}
 }
 
@@ -95,13 +98,23 @@ func (f *fixture) advance(d time.Duration) {
 func (f *fixture) open() {
 	f.t.Helper()
 	var err error
-	f.db, err = sqlite.Open(context.Background(), filepath.Join(f.t.TempDir(), "desk.db"), store.Options{Now: f.clock})
+	f.file = filepath.Join(f.t.TempDir(), "desk.db")
+	f.db, err = sqlite.Open(context.Background(), f.file, store.Options{Now: f.clock})
 	f.must(err)
 	f.t.Cleanup(func() {
 		if err := f.db.Close(); err != nil {
 			f.t.Error(err)
 		}
 	})
+	f.found()
+}
+
+// found makes what stands on the store.
+func (f *fixture) found() {
+	f.t.Helper()
+	var err error
+	f.seal, err = store.NewSealer([]string{"a secret for tests"})
+	f.must(err)
 	f.service, err = threading.New(threading.Options{
 		DB: f.db, Secrets: []string{"a secret for tests"}, Hostname: "desk.example.test",
 		PublicURL: "http://desk.example.test", Now: f.clock,
@@ -173,7 +186,7 @@ func (f *fixture) serve(change func(*api.Options)) {
 	opt := api.Options{
 		DB: f.db, Desk: f.service, PublicURL: "http://desk.example.test", Version: "test", Now: f.clock,
 		Log:     slog.New(slog.NewTextHandler(f.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-		Metrics: f.metrics,
+		Metrics: f.metrics, Seal: f.seal, Passwords: f.hashes,
 		Queued: func(_ context.Context, due []store.Due) {
 			f.mu.Lock()
 			defer f.mu.Unlock()

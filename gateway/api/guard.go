@@ -18,7 +18,6 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"ticketgate/store"
-	"ticketgate/threading"
 )
 
 // guard is the gate of one operation. It lets a request through to huma's
@@ -27,7 +26,7 @@ import (
 func (a *api) guard(r route, body bodyMode) func(huma.Context, func(huma.Context)) {
 	return func(hc huma.Context, next func(huma.Context)) {
 		ctx := hc.Context()
-		c, err := a.authenticate(ctx, hc.Header("Authorization"))
+		c, err := a.caller(ctx, r, hc)
 		if err != nil {
 			a.fail(hc, err)
 			return
@@ -38,13 +37,31 @@ func (a *api) guard(r route, body bodyMode) func(huma.Context, func(huma.Context
 			a.fail(hc, err)
 			return
 		}
+		if r.audited() {
+			c.audit = a.auditOf(ctx, r, c, raw)
+			next = a.accountFor(c, next)
+		}
 		known := checked{hc, context.WithValue(ctx, callKey{}, c), raw}
-		if key := hc.Header("Idempotency-Key"); key != "" && r.method == http.MethodPost && !r.pure {
+		if key := hc.Header("Idempotency-Key"); key != "" && r.method == http.MethodPost && !r.pure && !r.open {
 			a.once(known, c, key, next)
 			return
 		}
 		next(known)
 	}
+}
+
+// caller finds who it is. What is open to everybody is so to pages of ours, and
+// to programs: a foreign page must not log its reader in as somebody else.
+func (a *api) caller(ctx context.Context, r route, hc huma.Context) (*call, error) {
+	switch token := hc.Query("token"); {
+	case r.open && r.method != http.MethodGet && a.origins.foreign(requestOf(ctx).http):
+		return nil, foreignOrigin()
+	case r.open:
+		return &call{}, nil
+	case r.tokenInQuery && token != "":
+		return a.byEventsToken(ctx, token)
+	}
+	return a.authenticate(ctx)
 }
 
 // admit asks for the thing, the role and the body, in this order.
@@ -87,70 +104,6 @@ type checked struct {
 func (c checked) Context() context.Context { return c.ctx }
 func (c checked) BodyReader() io.Reader    { return bytes.NewReader(c.body) }
 
-// bearerForm is what a token may look like; anything else is asked of no store.
-var bearerForm = regexp.MustCompile(`^[A-Za-z0-9_~+/.=-]{1,200}$`)
-
-// authenticate finds the agent whose token the request carries. What is wrong
-// with a token is not said.
-func (a *api) authenticate(ctx context.Context, header string) (*call, error) {
-	scheme, plain, _ := strings.Cut(header, " ")
-	plain = strings.TrimSpace(plain)
-	if header == "" {
-		return nil, unauthorized("this needs a token: Authorization: Bearer TOKEN")
-	}
-	if !strings.EqualFold(scheme, "Bearer") || !bearerForm.MatchString(plain) {
-		return nil, unauthorized("the token is not valid")
-	}
-	c, err := a.identify(ctx, plain)
-	if err != nil {
-		return nil, err
-	}
-	a.touch(ctx, c.token)
-	return c, nil
-}
-
-// identify finds the agent of a token that may be used now.
-func (a *api) identify(ctx context.Context, plain string) (*call, error) {
-	c := &call{bearer: plain}
-	err := a.DB.View(ctx, func(ctx context.Context, tx *store.Tx) error {
-		var err error
-		if c.token, err = tx.TokenByHash(ctx, threading.HashToken(plain)); err != nil {
-			return err
-		}
-		desk, err := tx.Desk(ctx)
-		if err == nil {
-			c.agent = desk.Agent(c.token.AgentID)
-		}
-		return err
-	})
-	switch {
-	case err != nil && !store.IsNotFound(err):
-		return nil, err
-	case err != nil, c.agent == nil, !c.agent.Active, a.expired(c.token):
-		return nil, unauthorized("the token is not valid")
-	}
-	return c, nil
-}
-
-func (a *api) expired(t store.Token) bool {
-	return !t.ExpiresAt.IsZero() && !a.Now().Before(t.ExpiresAt)
-}
-
-// touch notes the use of a token, to the minute. Nobody waits for it to
-// succeed: it is a help for people, not a fact that anything rests on.
-func (a *api) touch(ctx context.Context, t store.Token) {
-	now := a.Now()
-	if now.Sub(t.LastUsedAt) < time.Minute {
-		return
-	}
-	err := a.DB.Update(ctx, func(ctx context.Context, tx *store.Tx) error {
-		return tx.TouchToken(ctx, t.ID, now)
-	})
-	if err != nil {
-		a.Log.WarnContext(ctx, "the use of a token was not noted", "token_id", t.ID, "err", err)
-	}
-}
-
 // find is the gate of 404: of the thing that the path names.
 func (a *api) find(ctx context.Context, r route, c *call) error {
 	for _, name := range parameters(r.path) {
@@ -186,10 +139,16 @@ const (
 
 // allowed is the gate of 403: of the agent's role and the token's scopes.
 func allowed(r route, c *call) error {
+	if r.open {
+		return nil
+	}
 	if r.tag == tagAdmin && !c.admin() {
 		return newProblem(http.StatusForbidden, "this is for admins")
 	}
 	scopes := c.token.Scopes
+	if len(scopes) > 0 && r.personal {
+		return newProblem(http.StatusForbidden, "a token with scopes does not change how its agent logs in")
+	}
 	if len(scopes) == 0 || slices.Contains(scopes, r.tag) ||
 		r.method == http.MethodGet && slices.Contains(scopes, scopeRead) {
 		return nil

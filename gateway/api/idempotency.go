@@ -34,7 +34,7 @@ func (a *api) once(hc checked, c *call, key string, next func(huma.Context)) {
 	url := hc.URL()
 	sum := sha256.Sum256(hc.body)
 	run := store.Answered{
-		Caller: c.token.ID, Path: url.Path, Key: key, BodyHash: hex.EncodeToString(sum[:]), At: a.Now(),
+		Caller: c.credential(), Path: url.Path, Key: key, BodyHash: hex.EncodeToString(sum[:]), At: a.Now(),
 	}
 	if len(key) > maxKey || refuse(key, false) != "" {
 		a.fail(hc, invalid("Idempotency-Key", "is at most 200 printable characters"))
@@ -54,26 +54,33 @@ func (a *api) once(hc checked, c *call, key string, next func(huma.Context)) {
 
 // begin notes that a POST runs, or gives the answer that an earlier one got.
 func (a *api) begin(ctx context.Context, run store.Answered) (*store.Answered, error) {
-	return update(ctx, a.DB, func(ctx context.Context, tx *store.Tx) (*store.Answered, error) {
-		added, err := tx.AddIdempotent(ctx, run)
-		if err != nil || added {
-			return nil, err
-		}
-		earlier, ok, err := tx.Idempotent(ctx, run.Caller, run.Path, run.Key)
-		if err != nil {
-			return nil, err
-		}
-		age := run.At.Sub(earlier.At)
-		switch {
-		case !ok, age >= keepAnswers, earlier.Status == 0 && age >= abandoned:
-			return nil, tx.PutIdempotent(ctx, run)
-		case earlier.BodyHash != run.BodyHash:
-			return nil, invalid("Idempotency-Key", "was used with another body")
-		case earlier.Status == 0:
-			return nil, newProblem(http.StatusConflict, "the first request with this key still runs").because("running")
-		}
-		return &earlier, nil
+	var earlier *store.Answered
+	err := a.DB.Update(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
+		earlier, err = begun(ctx, tx, run)
+		return err
 	})
+	return earlier, err
+}
+
+func begun(ctx context.Context, tx *store.Tx, run store.Answered) (*store.Answered, error) {
+	added, err := tx.AddIdempotent(ctx, run)
+	if err != nil || added {
+		return nil, err
+	}
+	earlier, ok, err := tx.Idempotent(ctx, run.Caller, run.Path, run.Key)
+	if err != nil {
+		return nil, err
+	}
+	age := run.At.Sub(earlier.At)
+	switch {
+	case !ok, age >= keepAnswers, earlier.Status == 0 && age >= abandoned:
+		return nil, tx.PutIdempotent(ctx, run)
+	case earlier.BodyHash != run.BodyHash:
+		return nil, invalid("Idempotency-Key", "was used with another body")
+	case earlier.Status == 0:
+		return nil, newProblem(http.StatusConflict, "the first request with this key still runs").because("running")
+	}
+	return &earlier, nil
 }
 
 // kept is an answer as it is stored.
@@ -101,7 +108,7 @@ func (a *api) first(hc checked, c *call, run store.Answered, next func(huma.Cont
 	out.send(hc)
 }
 
-// keep stores an answer, sealed under the caller's own token: it may hold what
+// keep stores an answer, sealed under the caller's own token or session: it may hold what
 // is shown only once. Should that fail, the answer is given all the same.
 func (a *api) keep(ctx context.Context, c *call, run store.Answered, out *captured) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
@@ -120,7 +127,7 @@ func (a *api) keep(ctx context.Context, c *call, run store.Answered, out *captur
 }
 
 func sealed(c *call, run store.Answered, plain []byte) (string, error) {
-	sealer, err := store.NewSealer([]string{c.bearer})
+	sealer, err := store.NewSealer([]string{c.secret})
 	if err != nil {
 		return "", err
 	}
@@ -155,7 +162,7 @@ func (a *api) again(hc checked, c *call, earlier store.Answered) {
 
 func opened(c *call, earlier store.Answered) (kept, error) {
 	var k kept
-	sealer, err := store.NewSealer([]string{c.bearer})
+	sealer, err := store.NewSealer([]string{c.secret})
 	if err != nil {
 		return k, err
 	}

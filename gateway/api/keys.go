@@ -103,7 +103,8 @@ func (a *api) createKey(ctx context.Context, _ *call, in *newKey) (*created[keyS
 	if b.Activate {
 		k.State, k.ActivatedAt = store.DKIMActive, a.Now()
 	}
-	err = a.DB.Update(ctx, func(ctx context.Context, tx *store.Tx) error { return tx.PutDKIMKey(ctx, k) })
+	concerns(ctx, "/dkim-keys/"+k.ID)
+	err = a.change(ctx, func(ctx context.Context, tx *store.Tx) error { return tx.PutDKIMKey(ctx, k) })
 	return &created[keyShape]{Location: Prefix + "/dkim-keys/" + k.ID, Body: a.keyOf(k)}, err
 }
 

@@ -5,23 +5,43 @@ import (
 	"strings"
 	"testing"
 
+	"ticketgate/deploy/testbed"
 	"ticketgate/gateway/api"
 )
 
 // The people of the matrix, in the order of its columns.
 var people = []string{"nobody", "expired", "inactive", "outsider", "informal", "standard", "admin"}
 
-// The kinds of rule. The first three columns are 401 in all of them.
+// The kinds of rule. The first three columns are 401 in all but one.
 const (
 	everyone = "401 401 401 200 200 200 200" // what every agent may do or read
 	seen     = "401 401 401 404 200 200 200" // below a ticket of a channel
 	admins   = "401 401 401 403 403 403 200"
+	anybody  = "200 200 200 200 200 200 200" // who isn't logged in
+	own      = "401 401 401 404 404 404 200" // the admin's own
 )
 
 // matrix says who may do what; a route without an entry fails the test. A
 // request carries an empty body, so 200 stands for whatever comes after the
 // gates of 401, 404 and 403.
 var matrix = map[string]string{
+	"POST /login":              anybody,
+	"POST /login/link":         anybody,
+	"GET /login/oidc":          anybody,
+	"GET /login/oidc/callback": anybody,
+	"POST /logout":             everyone,
+	"GET /sessions":            everyone,
+	"DELETE /sessions/{id}":    own,
+	"POST /me/password":        everyone,
+	"GET /me/totp":             everyone,
+	"POST /me/totp":            everyone,
+	"POST /me/totp/confirm":    everyone,
+	"POST /me/totp/remove":     everyone,
+	"DELETE /agents/{id}/totp": admins,
+	"POST /agents/{id}/invite": admins,
+	"POST /events/token":       everyone,
+	"GET /audit":               admins,
+
 	"GET /me":                                                  everyone,
 	"GET /tickets":                                             everyone,
 	"POST /tickets":                                            everyone,
@@ -140,6 +160,7 @@ var matrix = map[string]string{
 
 func TestEveryRouteForEverybody(t *testing.T) {
 	f := newFixture(t)
+	f.serveOIDC(testbed.OIDC(t))
 	w := f.world()
 	routes := f.routes()
 	for _, route := range routes {
@@ -214,8 +235,10 @@ func (f *fixture) world() world {
 	f.service.Take(f.ctx, f.incoming(strangersMail))
 	f.do("admin", "POST", f.ticketPath(number)+"/watchers", m{"agent_id": f.agents["standard"]}).is(201)
 	kept := f.do("admin", "POST", f.ticketPath(number)+"/files", m{"name": "a.txt", "content": "YQ=="}).is(201).text("id")
+	f.setTOTP("informal")
 	return world{
-		"/times": f.do("admin", "POST", f.ticketPath(number)+"/times", m{"minutes": 5}).is(201).text("id"), "/links": "1", "/tickets/files": kept,
+		"/sessions": f.logIn("admin").session,
+		"/times":    f.do("admin", "POST", f.ticketPath(number)+"/times", m{"minutes": 5}).is(201).text("id"), "/links": "1", "/tickets/files": kept,
 		"/watchers": f.agents["standard"],
 		"/tickets":  fmt.Sprint(number), "/activities": incoming, "/attachments": file, "/deliveries": delivery,
 		"/channels": f.channel, "/subscriptions": f.agents["standard"], "/statuses": status, "/mail-accounts": f.account,

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"net/netip"
 	"runtime/debug"
 	"slices"
 	"strconv"
@@ -23,6 +24,8 @@ type request struct {
 	id        string
 	operation string
 	stream    bool // its time says nothing of how fast we are
+	http      *http.Request
+	address   netip.Addr // of the client
 }
 
 // requestID gives the log's name of the request that ctx belongs to.
@@ -37,19 +40,34 @@ func requestID(ctx context.Context) string {
 // from being taken for a page or kept by a proxy, the log line, the time, and
 // an answer when the handler panics.
 func (a *api) outer(mux *http.ServeMux) http.Handler {
+	served := a.origins.wrap(mux)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		info := &request{id: store.NewID(), operation: a.operation(mux, r)}
+		info := &request{
+			id: store.NewID(), operation: a.operation(mux, r), http: r, address: clientAddress(r, a.TrustedProxies),
+		}
 		r = r.WithContext(context.WithValue(r.Context(), requestKey{}, info))
 		rec := &recorder{ResponseWriter: w}
 		header := rec.Header()
 		header.Set("X-Request-Id", info.id)
-		header.Set("X-Content-Type-Options", "nosniff")
-		header.Set("Cache-Control", "no-store")
-		header.Set("Referrer-Policy", "no-referrer")
+		SetHeaders(header, a.origins.secure)
 		start := time.Now()
 		defer a.finish(rec, r, info, start)
-		mux.ServeHTTP(rec, r)
+		served.ServeHTTP(rec, r)
 	})
+}
+
+// SetHeaders sets what every answer of an HTTP face bears: it is not taken for a
+// page, framed, kept by a proxy, or told of to where its links lead; and, over
+// https, the browser comes that way alone for half a year (RFC 6797). What is a
+// page replaces the policy by its own.
+func SetHeaders(h http.Header, https bool) {
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cache-Control", "no-store")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Content-Security-Policy", "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+	if https {
+		h.Set("Strict-Transport-Security", "max-age=15552000")
+	}
 }
 
 // finish logs and counts a request, also one that panicked.
@@ -70,7 +88,7 @@ func (a *api) finish(rec *recorder, r *http.Request, info *request, start time.T
 		a.observe(info.operation, rec.code(), took)
 	}
 	a.Log.DebugContext(r.Context(), "request", "request_id", info.id, "operation", info.operation,
-		"method", r.Method, "status", rec.code(), "took", took)
+		"method", r.Method, "status", rec.code(), "took", took, "address", info.address.String())
 }
 
 // write answers with a problem outside of any operation.
@@ -143,7 +161,7 @@ func (a *api) elsewhere(mux *http.ServeMux) http.HandlerFunc {
 			}
 		}
 		if len(allow) == 0 {
-			if _, err := a.authenticate(r.Context(), r.Header.Get("Authorization")); err != nil { // who is nobody learns no paths
+			if _, err := a.authenticate(r.Context()); err != nil { // who is nobody learns no paths
 				a.write(w, r, problemOf(err))
 				return
 			}

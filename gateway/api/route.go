@@ -25,17 +25,22 @@ const (
 
 // route is one operation: what the guard and the description need to know.
 type route struct {
-	id      string // unique: operationId, and the label of its metric
-	method  string
-	path    string // below Prefix
-	summary string
-	tag     string
-	pure    bool     // a POST that changes nothing: no answer of it is kept
-	large   bool     // a mail or files come in
-	most    int64    // octets of the body; 0: by large
-	media   []string // accepted types of the body; none: JSON
-	serves  string   // type of a download; none: any
-	status  int      // of success; 0: 200, or 204 where nothing is answered
+	id           string // unique: operationId, and the label of its metric
+	method       string
+	path         string // below Prefix
+	summary      string
+	tag          string
+	pure         bool     // a POST that changes nothing: no answer of it is kept
+	open         bool     // for everybody, logged in or not
+	large        bool     // a mail or files come in
+	most         int64    // octets of the body; 0: by large
+	media        []string // accepted types of the body; none: JSON
+	serves       string   // type of a download; none: any
+	status       int      // of success; 0: 200, or 204 where nothing is answered
+	personal     bool     // changes how the caller logs in: not for tokens with scopes
+	record       bool     // stands in the audit log though it is no admin's
+	tokenInQuery bool     // takes a token of POST /events/token as ?token=
+	anyQuery     bool     // others write its query, and may write more into it than it knows
 	// find tells whether the thing that the path names is there for the
 	// caller (nil or a not_found), before his role or his body are looked at.
 	find func(ctx context.Context, c *call) error
@@ -55,18 +60,43 @@ func (r route) limit() int64 {
 	return smallBody
 }
 
+// audited tells whether the log says who did this: all that sets the desk up, or
+// changes how people and programs get in.
+func (r route) audited() bool {
+	return r.record || r.tag == tagAdmin && r.method != http.MethodGet && !r.pure
+}
+
 // call is one request on its way through the gates.
 type call struct {
-	agent  *store.Agent
-	token  store.Token
-	bearer string              // the plain token; never logged or kept
-	param  func(string) string // of the path
-	query  func(string) string
-	ticket store.Ticket        // set by find, on paths below a ticket
-	entry  store.Activity      // set by find, on paths below an activity
-	draft  store.Draft         // set by find, on paths of the caller's own draft
-	after  store.EventPosition // where a stream of events begins
-	missed bool                // events behind that are no longer kept
+	agent   *store.Agent        // nil on what is open
+	token   store.Token         // this,
+	session store.LoginSession  // or this; the other one is empty
+	secret  string              // the plain token or cookie; never logged or kept
+	param   func(string) string // of the path
+	query   func(string) string
+	ticket  store.Ticket        // set by find, on paths below a ticket
+	entry   store.Activity      // set by find, on paths below an activity
+	draft   store.Draft         // set by find, on paths of the caller's own draft
+	after   store.EventPosition // where a stream of events begins
+	missed  bool                // events behind that are no longer kept
+	audit   *store.Audit        // of what is audited: the line to be written
+	written bool                // and that it is
+}
+
+// agentID is whom the call's token or session is of.
+func (c *call) agentID() string {
+	if c.session.ID != "" {
+		return c.session.AgentID
+	}
+	return c.token.AgentID
+}
+
+// credential is the id of the call's token or session.
+func (c *call) credential() string {
+	if c.session.ID != "" {
+		return c.session.ID
+	}
+	return c.token.ID
 }
 
 // admin tells whether the caller may do all.
@@ -91,9 +121,12 @@ func add[I, O any](a *api, r route, handle func(ctx context.Context, c *call, in
 		OperationID: r.id, Method: r.method, Path: r.path, Summary: r.summary, Tags: []string{r.tag},
 		DefaultStatus: r.status, MaxBodyBytes: r.limit() + 2, BodyReadTimeout: -1,
 		Responses:   map[string]*huma.Response{"default": a.problemResponse()},
-		Middlewares: huma.Middlewares{a.guard(r, bodyOf[I]())},
+		Middlewares: huma.Middlewares{a.guard(r, bodyOf[I]())}, SkipValidateParams: r.anyQuery,
 	}
-	if r.method == http.MethodPost {
+	if r.open {
+		op.Security = []map[string][]string{{}}
+	}
+	if r.method == http.MethodPost && !r.open {
 		op.Parameters = append(op.Parameters, idempotencyParameter())
 	}
 	if reflect.TypeFor[O]() == reflect.TypeFor[download]() {

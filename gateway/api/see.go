@@ -145,13 +145,22 @@ func view[T any](ctx context.Context, db *store.DB, read func(ctx context.Contex
 	return v, err
 }
 
-// update writes one thing and gives what it came to be.
+// update writes one thing and gives what it came to be. What is audited is so in
+// the same transaction.
 func update[T any](ctx context.Context, db *store.DB, write func(ctx context.Context, tx *store.Tx) (T, error)) (T, error) {
 	var v T
 	err := db.Update(ctx, func(ctx context.Context, tx *store.Tx) error {
 		var err error
-		v, err = write(ctx, tx)
-		return err
+		if v, err = write(ctx, tx); err != nil {
+			return err
+		}
+		return writeAudit(ctx, tx)
 	})
 	return v, err
+}
+
+// change is update of what gives nothing back.
+func (a *api) change(ctx context.Context, write func(ctx context.Context, tx *store.Tx) error) error {
+	_, err := update(ctx, a.DB, func(ctx context.Context, tx *store.Tx) (nothing, error) { return nothing{}, write(ctx, tx) })
+	return err
 }

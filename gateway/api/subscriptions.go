@@ -58,7 +58,8 @@ type subscriptionInput struct {
 
 func (a *api) putSubscription(ctx context.Context, _ *call, in *subscriptionInput) (*created[store.Subscription], error) {
 	s := store.Subscription{ChannelID: in.ID, AgentID: in.Body.AgentID, Type: in.Body.Type}
-	err := a.DB.Update(ctx, func(ctx context.Context, tx *store.Tx) error {
+	concerns(ctx, "/channels/"+s.ChannelID+"/subscriptions/"+s.AgentID)
+	err := a.change(ctx, func(ctx context.Context, tx *store.Tx) error {
 		desk, err := tx.Desk(ctx)
 		if err != nil {
 			return err

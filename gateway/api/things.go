@@ -129,6 +129,7 @@ func (t things[T, S, I]) write(ctx context.Context, a *api, in *I, start func(*s
 		if err := refused(t.apply(in, desk, &v)); err != nil {
 			return none, err
 		}
+		concerns(ctx, t.path+"/"+t.id(&v))
 		return v, t.put(tx, ctx, v)
 	})
 }

@@ -13,9 +13,9 @@ import (
 func (a *api) registerTokens() {
 	add(a, route{id: "list-tokens", method: http.MethodGet, path: "/tokens", tag: tagDesk,
 		summary: "The caller's tokens; an admin sees all"}, a.listTokens)
-	add(a, route{id: "create-token", method: http.MethodPost, path: "/tokens", tag: tagDesk,
+	add(a, route{id: "create-token", method: http.MethodPost, path: "/tokens", tag: tagDesk, record: true,
 		status: http.StatusCreated, summary: "Make a token; the answer is the one time that it is shown"}, a.createToken)
-	add(a, route{id: "delete-token", method: http.MethodDelete, path: "/tokens/{id}", tag: tagDesk,
+	add(a, route{id: "delete-token", method: http.MethodDelete, path: "/tokens/{id}", tag: tagDesk, record: true,
 		find: a.findToken, summary: "Revoke a token, at once"}, a.deleteToken)
 }
 
@@ -85,7 +85,8 @@ func (a *api) createToken(ctx context.Context, c *call, in *newToken) (*created[
 	if err := a.checkToken(c, t); err != nil {
 		return nil, err
 	}
-	err := a.DB.Update(ctx, func(ctx context.Context, tx *store.Tx) error {
+	concerns(ctx, "/tokens/"+t.ID)
+	err := a.change(ctx, func(ctx context.Context, tx *store.Tx) error {
 		desk, err := tx.Desk(ctx)
 		if err != nil {
 			return err
@@ -111,7 +112,7 @@ func (a *api) checkToken(c *call, t store.Token) error {
 			return newProblem(http.StatusForbidden, "a token with scopes makes none with others")
 		}
 	}
-	if a.expired(t) {
+	if a.tokenExpired(t) {
 		return store.Invalid("expires_at", "is in the past")
 	}
 	return nil

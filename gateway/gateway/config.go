@@ -30,6 +30,7 @@ type Config struct {
 	LMTP            IntakeConfig
 	SMTP            IntakeConfig // shares limits, timeout and certificate with LMTP
 	HTTP            HTTPConfig
+	OIDC            OIDCConfig
 	MetricsListen   []Address
 	LookupListen    []Address // Postfix asks for recipients there
 	StoreURL        URL       // "sqlite:PATH" or "postgres://..."
@@ -40,6 +41,7 @@ type Config struct {
 	Outbound        OutboundConfig
 	CRM             CRMConfig
 	EventsDays      int // how long the journal of events is kept; 0: for ever
+	AuditDays       int // how long the audit log is kept; 0: for ever
 	TimeZone        *time.Location
 	Language        string
 	LogLevel        string // debug, info, warn, error
@@ -64,6 +66,17 @@ type HTTPConfig struct {
 	Listen    []Address
 	PublicURL string // without a slash at its end; "": http:// and the first listener
 	TLS       CertificateFiles
+	// AllowedOrigins are those of connected UIs on other hosts; TrustedProxies
+	// the networks whose X-Forwarded-For is believed.
+	AllowedOrigins []string
+	TrustedProxies []netip.Prefix
+}
+
+// OIDCConfig names the OpenID Connect provider that agents may log in at.
+type OIDCConfig struct {
+	Issuer       string // "": none
+	ClientID     string
+	ClientSecret Secret // empty for a public client
 }
 
 // CertificateFiles names the PEM files of a TLS listener; both or none are set.

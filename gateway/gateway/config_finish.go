@@ -31,6 +31,21 @@ func (s *settings) finish() {
 	s.checkCertificate("lmtp", c.LMTP.TLS)
 	s.checkMetricsApart()
 	s.checkCRM()
+	s.checkOIDC()
+}
+
+// checkOIDC demands both names or none, and warns of a provider whose word
+// anybody on the way can change.
+func (s *settings) checkOIDC() {
+	c := s.config.OIDC
+	switch {
+	case c.Issuer == "" && (c.ClientID != "" || c.ClientSecret.Reveal() != ""):
+		s.config.Warnings = append(s.config.Warnings, "oidc.client_id or oidc.client_secret is set, and no oidc.issuer")
+	case c.Issuer != "" && c.ClientID == "":
+		s.problem(s.where["oidc.issuer"], "oidc.issuer", "oidc.client_id is missing")
+	case strings.HasPrefix(c.Issuer, "http:") && !isLoopbackURL(URL{text: c.Issuer}):
+		s.config.Warnings = append(s.config.Warnings, "oidc.issuer is http: who is on the way can log in as anybody")
+	}
 }
 
 // shareIntake gives the SMTP face the limits of the LMTP one: it is the same

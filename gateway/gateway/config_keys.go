@@ -38,8 +38,13 @@ var configKeys = []configKey{
 	{"lookup.listen", func(c *Config, v value) error { return v.addresses(&c.LookupListen) }},
 	{"http.listen", func(c *Config, v value) error { return v.addresses(&c.HTTP.Listen) }},
 	{"http.public_url", func(c *Config, v value) error { return v.publicURL(&c.HTTP.PublicURL) }},
-	{"http.allowed_origins", nil},
-	{"http.trusted_proxies", nil},
+	{"http.allowed_origins", func(c *Config, v value) error { return v.origins(&c.HTTP.AllowedOrigins) }},
+	{"http.trusted_proxies", func(c *Config, v value) error {
+		if v.none() {
+			return nil
+		}
+		return v.networks(&c.HTTP.TrustedProxies)
+	}},
 	{"http.tls_cert", func(c *Config, v value) error { return v.path(&c.HTTP.TLS.Cert) }},
 	{"http.tls_key", func(c *Config, v value) error { return v.path(&c.HTTP.TLS.Key) }},
 	{"admin.listen", nil},
@@ -61,14 +66,15 @@ var configKeys = []configKey{
 	{"crm.token", func(c *Config, v value) error { return v.secret(&c.CRM.Token) }},
 	{"crm.refresh", func(c *Config, v value) error { return v.duration(&c.CRM.Refresh, time.Second) }},
 	{"arc.trusted_sealers", func(c *Config, v value) error { return v.hostnames(&c.TrustedSealers) }},
-	{"oidc.issuer", nil},
-	{"oidc.client_id", nil},
-	{"oidc.client_secret", nil},
+	{"oidc.issuer", func(c *Config, v value) error { return v.issuer(&c.OIDC.Issuer) }},
+	{"oidc.client_id", func(c *Config, v value) (err error) { c.OIDC.ClientID, err = v.text(); return err }},
+	{"oidc.client_secret", func(c *Config, v value) error { return v.secret(&c.OIDC.ClientSecret) }},
 	{"desk.timezone", func(c *Config, v value) error { return v.timeZone(&c.TimeZone) }},
 	{"desk.language", func(c *Config, v value) error { return v.language(&c.Language) }},
 	{"retention.raw_days", nil},
 	{"retention.quarantine_days", nil},
 	{"retention.events_days", func(c *Config, v value) error { return v.number(&c.EventsDays, 0, 36500) }},
+	{"retention.audit_days", func(c *Config, v value) error { return v.number(&c.AuditDays, 0, 36500) }},
 	{"log.level", func(c *Config, v value) error { return v.oneOf(&c.LogLevel, "debug", "info", "warn", "error") }},
 	{"log.format", func(c *Config, v value) error { return v.oneOf(&c.LogFormat, "text", "json") }},
 }

@@ -148,17 +148,33 @@ func TestBrokenConfigurationIsRefusedWithItsPlace(t *testing.T) {
 			file: "crm.refresh = \"0s\"\n",
 			want: `c.toml:1: crm.refresh: 0s is too short: at least 1s`,
 		},
-		"feature to come": {
+		"OpenID provider without a name for us": {
 			file: "[oidc]\nissuer = \"https://login.example\"\n",
-			want: `c.toml:2: oidc.issuer: not yet available`,
+			want: `c.toml:2: oidc.issuer: oidc.client_id is missing`,
+		},
+		"OpenID provider that is no address": {
+			file: "[oidc]\nissuer = \"login.example\"\nclient_id = \"x\"\n",
+			want: `c.toml:2: oidc.issuer: "login.example" is no issuer: want https://id.example.org`,
 		},
 		"feature to come, by environment": {
 			env:  []string{"TICKETGATE_ADMIN_LISTEN=127.0.0.1:1"},
 			want: `TICKETGATE_ADMIN_LISTEN: not yet available`,
 		},
-		"origins, to come": {
-			file: "http.allowed_origins = [\"https://desk.example\"]\n",
-			want: `c.toml:1: http.allowed_origins: not yet available`,
+		"origin with a path": {
+			file: "http.allowed_origins = [\"https://ui.example/\"]\n",
+			want: `c.toml:1: http.allowed_origins: "https://ui.example/" is no origin: want https://ui.example.org`,
+		},
+		"any origin": {
+			file: "http.allowed_origins = [\"*\"]\n",
+			want: `c.toml:1: http.allowed_origins: "*" is no origin: want https://ui.example.org`,
+		},
+		"origins by pattern": {
+			file: "http.allowed_origins = [\"https://*.example\"]\n",
+			want: `c.toml:1: http.allowed_origins: "https://*.example" is no origin: want https://ui.example.org`,
+		},
+		"proxy": {
+			file: "http.trusted_proxies = [\"proxy.example\"]\n",
+			want: `c.toml:1: http.trusted_proxies: "proxy.example" is no network: want 192.0.2.0/24 or an address`,
 		},
 		"s3": {
 			file: "blob.url = \"s3://bucket\"\n",

@@ -267,6 +267,48 @@ func (v value) publicURL(into *string) error {
 	return nil
 }
 
+// none tells that a list is given, and is empty.
+func (v value) none() bool {
+	list, ok := v.raw.([]any)
+	return ok && len(list) == 0
+}
+
+// origins reads the origins of connected UIs (RFC 6454, 6.2). There is no
+// pattern: each one gets what its agents may see.
+func (v value) origins(into *[]string) error {
+	if v.none() {
+		return nil
+	}
+	texts, err := v.texts()
+	if err != nil {
+		return err
+	}
+	for i, text := range texts {
+		u, err := url.Parse(text)
+		if err != nil || u.Scheme != "http" && u.Scheme != "https" || !isHostname(u.Hostname()) || text != u.Scheme+"://"+u.Host {
+			return fmt.Errorf("%q is no origin: want https://ui.example.org", text)
+		}
+		texts[i] = strings.ToLower(text)
+	}
+	*into = texts
+	return nil
+}
+
+// issuer reads the name of an OpenID provider, letter by letter as it writes
+// itself.
+func (v value) issuer(into *string) error {
+	text, err := v.text()
+	if err != nil {
+		return err
+	}
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return fmt.Errorf("%q is no issuer: want https://id.example.org", text)
+	}
+	*into = text
+	return nil
+}
+
 // isAddress tells roughly whether text is a mailbox; the desk checks it fully.
 func isAddress(text string) bool {
 	at := strings.LastIndexByte(text, '@')

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"ticketgate/gateway/crm"
+	"ticketgate/gateway/login"
 	"ticketgate/gateway/verify"
 	"ticketgate/outbound"
 	"ticketgate/store"
@@ -178,6 +179,9 @@ func (c *Core) checkSecret(ctx context.Context, look bool) error {
 // reseal brings all that is sealed under the first of the secrets, which was
 // put in front since: after that the others can be dropped.
 func (c *Core) reseal(ctx context.Context, tx *store.Tx) error {
+	if err := login.ResealTOTP(ctx, tx, c.Seal); err != nil {
+		return err
+	}
 	keys, err := tx.DKIMKeys(ctx, "")
 	if err != nil {
 		return err
@@ -224,7 +228,7 @@ func (c *Core) keepAdminToken(ctx context.Context, token string) error {
 		if admin == nil {
 			return nil
 		}
-		if token, err = c.MakeToken(ctx, admin.ID, "first start", nil); err != nil {
+		if token, err = c.MakeToken(ctx, store.Token{AgentID: admin.ID, Name: "first start"}, 0); err != nil {
 			return err
 		}
 	}
@@ -245,15 +249,42 @@ func firstAdmin(desk *store.Desk) *store.Agent {
 	return nil
 }
 
-// MakeToken makes an API token for an agent and gives it; only its hash is kept.
-func (c *Core) MakeToken(ctx context.Context, agentID, name string, scopes []string) (string, error) {
-	plain, hash := threading.NewToken()
+// MakeToken makes an API token of this name, agent and scopes, good for so long, or
+// for ever for 0, and gives it; only its hash is kept.
+func (c *Core) MakeToken(ctx context.Context, t store.Token, life time.Duration) (string, error) {
+	var plain string
+	plain, t.Hash = threading.NewToken()
+	t.ID, t.CreatedAt = store.NewID(), time.Now().UTC()
+	if life > 0 {
+		t.ExpiresAt = t.CreatedAt.Add(life)
+	}
 	err := c.DB.Update(ctx, func(ctx context.Context, tx *store.Tx) error {
-		return tx.PutToken(ctx, store.Token{
-			ID: store.NewID(), Name: name, AgentID: agentID, Hash: hash, Scopes: scopes, CreatedAt: time.Now().UTC(),
-		})
+		if err := tx.AddAudit(ctx, atShell("create-token", "/tokens/"+t.ID, t.CreatedAt)); err != nil {
+			return err
+		}
+		return tx.PutToken(ctx, t)
 	})
 	return plain, err
+}
+
+// SetPassword sets an agent's password and ends all of his sessions.
+func (c *Core) SetPassword(ctx context.Context, agent *store.Agent, plain string) error {
+	if fault := login.PasswordFault(plain, agent.Email); fault != "" {
+		return errors.New("the password " + fault)
+	}
+	hash, line := login.HashPassword(plain), atShell("change-password", "/agents/"+agent.ID, time.Now().UTC())
+	return c.DB.Update(ctx, func(ctx context.Context, tx *store.Tx) error {
+		if err := tx.AddAudit(ctx, line); err != nil {
+			return err
+		}
+		return tx.SetPassword(ctx, agent.ID, hash, "")
+	})
+}
+
+// atShell is the audit log's line of what a command did: whoever may run it is
+// not known to us.
+func atShell(action, thing string, at time.Time) store.Audit {
+	return store.Audit{ID: store.NewID(), At: at, Action: action, Thing: thing, AuditDetail: store.AuditDetail{Client: "shell"}}
 }
 
 // whenQueued passes on which deliveries wait, once there is somebody to tell. A

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -273,7 +274,9 @@ func (d *Daemon) startJobs(in *intake) {
 		jobs.Go(func() { lookUpContacts(ctx, d.core.Threading, d.log) })
 	}
 	jobs.Go(func() { sendDigests(ctx, d.core.Threading, d.log) })
-	jobs.Go(func() { tidy(ctx, d.core.DB, d.config.EventsDays, d.opt.Now, d.log) })
+	jobs.Go(func() {
+		tidy(ctx, d.core.DB, retention{events: d.config.EventsDays, audit: d.config.AuditDays}, d.opt.Now, d.log)
+	})
 	jobs.Go(func() { activateKeys(ctx, d.core, d.opt.Now, d.log) })
 	if d.opt.Watchdog > 0 {
 		jobs.Go(func() {
@@ -312,7 +315,8 @@ func (d *Daemon) startWeb(public, observed []net.Listener, in *intake, s *sendin
 		return err
 	}
 	d.serve(FaceMetrics, metricsHandler(d.metrics, d.health), observed, nil)
-	d.serve(FaceHTTP, publicHandler(handler, d.health, newPage(d.core.DB, d.health, d.opt.Version)), public, d.certs[FaceHTTP])
+	d.serve(FaceHTTP, publicHandler(handler, d.health, newPage(d.core.DB, d.health, d.opt.Version),
+		strings.HasPrefix(d.publicURL(nil), "https:")), public, d.certs[FaceHTTP])
 	return nil
 }
 
@@ -337,8 +341,8 @@ func (d *Daemon) stopWeb(ctx context.Context) error {
 
 func (d *Daemon) newAPI(in *intake, s *sending, drain <-chan struct{}) (http.Handler, error) {
 	explainer := &Explainer{intake: in}
-	return api.New(api.Options{
-		DB: d.core.DB, Desk: d.core.Threading, Queued: s.service.Queued, Removed: s.service.Removed,
+	opt := api.Options{
+		DB: d.core.DB, Seal: d.core.Seal, AllowedOrigins: d.config.HTTP.AllowedOrigins, TrustedProxies: d.config.HTTP.TrustedProxies, Desk: d.core.Threading, Queued: s.service.Queued, Removed: s.service.Removed,
 		Explain: func(ctx context.Context, raw []byte, to, from string) (any, error) {
 			return explainer.Explain(ctx, raw, to, from)
 		},
@@ -349,5 +353,9 @@ func (d *Daemon) newAPI(in *intake, s *sending, drain <-chan struct{}) (http.Han
 		NewKey: d.core.NewKey, KeyRecord: recordOf,
 		MaxMessageBytes: d.config.LMTP.MaxMessageBytes, Composed: d.core.composed, Events: api.EventOptions{Done: drain},
 		Hostname: d.config.Hostname, PublicURL: d.publicURL(nil), Version: d.opt.Version, Now: d.opt.Now, Log: d.log, Metrics: d.metrics.registry,
-	})
+	}
+	if d.config.OIDC.Issuer != "" {
+		opt.OIDC = newOIDC(d.config, d.publicURL(nil), d.opt.Now)
+	}
+	return api.New(opt)
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"ticketgate/gateway/login"
 	"ticketgate/store"
 	"ticketgate/threading"
 )
@@ -69,8 +70,8 @@ func newPasswords(ctx context.Context, db *store.DB, file *DeskFile) (map[string
 		if err != nil {
 			return nil, err
 		}
-		if !PasswordMatches(current, e.password.Reveal()) {
-			hashes[key] = HashPassword(e.password.Reveal())
+		if !login.PasswordMatches(current, e.password.Reveal()) {
+			hashes[key] = login.HashPassword(e.password.Reveal())
 		}
 	}
 	return hashes, nil
@@ -115,7 +116,10 @@ func (a *applier) run(ctx context.Context) error {
 			return errors.Join(a.problems...)
 		}
 	}
-	return nil
+	if len(a.lines) == 0 {
+		return nil
+	}
+	return a.tx.AddAudit(ctx, atShell(store.AuditApply, "/desk", a.now))
 }
 
 // bad notes what only a look at the store could find.

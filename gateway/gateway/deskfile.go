@@ -11,6 +11,7 @@ import (
 
 	"github.com/pelletier/go-toml/v2"
 
+	"ticketgate/gateway/login"
 	"ticketgate/store"
 	"ticketgate/threading/message"
 )
@@ -357,6 +358,10 @@ func (f *DeskFile) readPasswords() {
 		plain, err := revealed(*e.Password)
 		if err != nil {
 			f.bad(path, "%v", err)
+			continue
+		}
+		if fault := login.PasswordFault(plain, e.Email); fault != "" {
+			f.bad(path, "%s", fault)
 			continue
 		}
 		e.password = NewSecret(plain)

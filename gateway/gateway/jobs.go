@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"time"
 
+	"ticketgate/gateway/api"
 	"ticketgate/store"
 	"ticketgate/threading"
 )
@@ -32,17 +33,22 @@ func sendDigests(ctx context.Context, desk *threading.Service, log *slog.Logger)
 	}
 }
 
+// retention says for how many days what is kept; 0 is for ever.
+type retention struct {
+	events, audit int
+}
+
 // tidy removes what is past its time, now and then, until ctx ends. Several
 // nodes may do so at once: each removes what is still there.
-func tidy(ctx context.Context, db *store.DB, eventsDays int, now func() time.Time, log *slog.Logger) {
+func tidy(ctx context.Context, db *store.DB, keep retention, now func() time.Time, log *slog.Logger) {
 	for ok := true; ok; ok = wait(ctx, tidyPause) {
-		if err := tidyOnce(ctx, db, eventsDays, now(), log); err != nil && ctx.Err() == nil {
+		if err := tidyOnce(ctx, db, keep, now(), log); err != nil && ctx.Err() == nil {
 			log.Warn("tidying up", "err", err)
 		}
 	}
 }
 
-func tidyOnce(ctx context.Context, db *store.DB, eventsDays int, now time.Time, log *slog.Logger) error {
+func tidyOnce(ctx context.Context, db *store.DB, keep retention, now time.Time, log *slog.Logger) error {
 	var keys, answered, openings, uploads int
 	err := db.Update(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
 		if keys, err = tx.PruneDeliveryKeys(ctx, now.Add(-keepDeliveryKeys)); err != nil {
@@ -64,15 +70,47 @@ func tidyOnce(ctx context.Context, db *store.DB, eventsDays int, now time.Time, 
 	if err != nil {
 		return err
 	}
-	events, err := forgetEvents(ctx, db, eventsDays, now)
+	events, err := forgetEvents(ctx, db, keep.events, now)
 	if err != nil {
 		return err
 	}
-	if keys+answered+openings+uploads+blobs+events > 0 {
+	logins, err := forgetLogins(ctx, db, keep.audit, now)
+	if err != nil {
+		return err
+	}
+	if keys+answered+openings+uploads+blobs+events+logins > 0 {
 		log.Info("tidied up", "delivery_keys", keys, "answered_posts", answered, "openings", openings, "uploads", uploads,
-			"blobs", blobs, "events", events)
+			"blobs", blobs, "events", events, "logins", logins)
 	}
 	return nil
+}
+
+// forgetLogins removes sessions, links, counted attempts and lines of the audit
+// log that are past their time, and tells how many. 0 days keep the log for ever.
+func forgetLogins(ctx context.Context, db *store.DB, auditDays int, now time.Time) (all int, err error) {
+	idle := now.Add(-api.SessionIdle)
+	steps := []func(context.Context, *store.Tx) (int, error){
+		func(ctx context.Context, tx *store.Tx) (int, error) { return tx.PruneSessions(ctx, idle, now) },
+		func(ctx context.Context, tx *store.Tx) (int, error) { return tx.PruneLoginLinks(ctx, now) },
+		func(ctx context.Context, tx *store.Tx) (int, error) { return tx.PruneAttempts(ctx, now) },
+	}
+	if auditDays > 0 {
+		steps = append(steps, func(ctx context.Context, tx *store.Tx) (int, error) {
+			return tx.PruneAudit(ctx, now.AddDate(0, 0, -auditDays))
+		})
+	}
+	err = db.Update(ctx, func(ctx context.Context, tx *store.Tx) error {
+		all = 0
+		for _, step := range steps {
+			n, err := step(ctx, tx)
+			if err != nil {
+				return err
+			}
+			all += n
+		}
+		return nil
+	})
+	return all, err
 }
 
 // forgetEvents prunes the journal of events, a little at a time so that mail

@@ -13,6 +13,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"ticketgate/gateway/api"
 	"ticketgate/store"
 )
 
@@ -30,6 +31,7 @@ var pageText string
 // missing next, and how to make a token. It names nothing that is not public.
 type page struct {
 	template *template.Template
+	policy   string
 	db       *store.DB
 	health   *health
 	version  string
@@ -38,16 +40,17 @@ type page struct {
 // pageData is what the template shows.
 type pageData struct {
 	Version string
+	Login   bool // who comes has a link of a mail; its token is not shown
 	Ready   readiness
 	Missing []string
 }
 
 func newPage(db *store.DB, h *health, version string) *page {
-	return &page{template: template.Must(template.New("page").Parse(pageText)), db: db, health: h, version: version}
+	return &page{template: template.Must(template.New("page").Parse(pageText)), policy: api.PagePolicy(pageText), db: db, health: h, version: version}
 }
 
 func (p *page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if r.URL.Path != "/" && !strings.HasPrefix(r.URL.Path, "/tickets/") {
+	if r.URL.Path != "/" && r.URL.Path != "/login" && !strings.HasPrefix(r.URL.Path, "/tickets/") {
 		http.NotFound(w, r)
 		return
 	}
@@ -56,12 +59,9 @@ func (p *page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "this page is read only", http.StatusMethodNotAllowed)
 		return
 	}
-	data := pageData{Version: p.version, Ready: p.health.ready(r.Context()), Missing: p.missing(r.Context())}
-	h := w.Header()
-	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'")
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Referrer-Policy", "no-referrer")
+	data := pageData{Version: p.version, Login: r.URL.Path == "/login", Ready: p.health.ready(r.Context()), Missing: p.missing(r.Context())}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Content-Security-Policy", p.policy)
 	_ = p.template.Execute(w, data) // who asks may be gone
 }
 
@@ -109,15 +109,20 @@ func hasTicketAccount(desk *store.Desk) bool {
 	return false
 }
 
-// publicHandler is what http.listen serves.
-func publicHandler(api http.Handler, h *health, p *page) http.Handler {
+// publicHandler is what http.listen serves; https tells whether the world comes
+// that way.
+func publicHandler(calls http.Handler, h *health, p *page, https bool) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("/api/", api)
+	mux.Handle("/api/", calls)
 	mux.HandleFunc("GET /healthz", serveHealthz)
 	mux.HandleFunc("GET /readyz", h.serveReadyz)
 	mux.Handle("/", p)
 	mux.Handle("/tickets/", p) // where mails to agents lead, until there are pages
-	return mux
+	mux.Handle("/login", p)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		api.SetHeaders(w.Header(), https)
+		mux.ServeHTTP(w, r)
+	})
 }
 
 // metricsHandler is what metrics.listen serves.
