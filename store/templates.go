@@ -27,11 +27,14 @@ func (tx *Tx) PutTemplate(ctx context.Context, t Template) error {
 	return tx.putThing(ctx, thingTemplate, t.ID, t.Name, t)
 }
 
-// DeleteTemplate removes a template; one that a channel acknowledges with is a
-// conflict (ReasonInUse).
+// DeleteTemplate removes a template; one that a channel acknowledges with, or a
+// rule answers with, is a conflict (ReasonInUse).
 func (tx *Tx) DeleteTemplate(ctx context.Context, id string) error {
 	desk, err := tx.deskToChange(ctx)
 	if err != nil {
+		return err
+	}
+	if err := desk.ruled(id); err != nil {
 		return err
 	}
 	for _, c := range desk.Channels {

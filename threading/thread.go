@@ -237,7 +237,7 @@ func (f *filing) newTicket(number int64, to target, d Decision, who person) stor
 		ContactID: who.contact.ID, CompanyID: who.contact.CompanyID,
 		OwnerID: f.usable(to.channel.DefaultOwnerID, to.channel.ID), ResponsibleID: f.usable(to.channel.DefaultResponsibleID, to.channel.ID),
 		AccountID: to.account.ID, SuggestedTicket: d.Suggested, Version: 1,
-		CreatedAt: f.now, UpdatedAt: f.now, LastIncomingAt: f.now,
+		CreatedAt: f.now, UpdatedAt: f.now, StatusAt: f.now, LastIncomingAt: f.now,
 	}
 	if f.behalf != nil {
 		t.CreatedBy = f.behalf.ID

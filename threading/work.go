@@ -70,7 +70,7 @@ func setStatus(desk *store.Desk, t *store.Ticket, id string, now time.Time) []st
 	if was := desk.Status(t.StatusID); was != nil {
 		from = was.Name
 	}
-	t.StatusID = id
+	t.StatusID, t.StatusAt = id, now
 	switch {
 	case !next.Closed:
 		t.ClosedAt = time.Time{}
