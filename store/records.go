@@ -327,6 +327,7 @@ type Quarantined struct {
 	Trace        string
 	Auth         *Auth
 	CreatedAt    time.Time
+	Rules        []RuleTrace // of the reason rule
 }
 
 // Recheck is an activity or quarantined mail whose DNS look-up failed.

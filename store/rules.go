@@ -55,13 +55,32 @@ type RuleActions struct {
 	OwnerID           string   `json:"owner_id,omitempty"`
 	ResponsibleID     string   `json:"responsible_id,omitempty"`
 	FreeOwner         bool     `json:"free_owner,omitempty"` // it has no owner any more
+	WatcherIDs        []string `json:"watcher_ids,omitempty"`
 	AddTags           []string `json:"add_tags,omitempty"`
 	RemoveTags        []string `json:"remove_tags,omitempty"`
 	Quarantine        bool     `json:"quarantine,omitempty"`         // of RuleOnIntake
 	NoAcknowledgement bool     `json:"no_acknowledgement,omitempty"` // of RuleOnIntake
 	TemplateID        string   `json:"template_id,omitempty"`        // answers the customer
 	Note              string   `json:"note,omitempty"`
+
+	Fields  map[string]any `json:"fields,omitempty"`  // of custom fields, by key; null takes a value away
+	Extract *RuleExtract   `json:"extract,omitempty"` // of RuleOnIntake
 }
+
+// RuleExtract takes the number that another system gave a matter out of a mail
+// into a custom field. Later mail of the ticket's people with that number in its
+// subject joins the ticket.
+type RuleExtract struct {
+	Field   string `json:"field"`   // key of a text field
+	From    string `json:"from"`    // ExtractSubject, ExtractText
+	Pattern string `json:"pattern"` // RE2; its first group, else all of it, is the number
+}
+
+// Where a number stands.
+const (
+	ExtractSubject = "subject"
+	ExtractText    = "text" // subject, then text
+)
 
 // RuleTrace is what one rule made of a mail or a change.
 type RuleTrace struct {
@@ -119,11 +138,18 @@ func (d *Desk) sortRules() {
 func (d *Desk) ruled(id string) error {
 	for _, r := range d.Rules {
 		a := r.Actions
-		if slices.Contains([]string{a.ChannelID, a.StatusID, a.MarkerID, a.OwnerID, a.ResponsibleID, a.TemplateID}, id) {
+		ids := append([]string{a.ChannelID, a.StatusID, a.MarkerID, a.OwnerID, a.ResponsibleID, a.TemplateID}, a.WatcherIDs...)
+		if slices.Contains(ids, id) {
 			return inUse("rule " + r.Name)
 		}
 	}
 	return nil
+}
+
+// fills tells whether a rule gives a custom field its value.
+func (a RuleActions) fills(key string) bool {
+	_, sets := a.Fields[key]
+	return sets || a.Extract != nil && a.Extract.Field == key
 }
 
 // RuleMark is how far a rule of RuleOnTime has come: all that happened by then

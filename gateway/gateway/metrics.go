@@ -51,7 +51,7 @@ var (
 	replyCodes   = map[string][]int{"ok": {250}, "deferred": {421, 450, 451, 452}, "refused": {550, 552, 553, 554}}
 	dkimResults  = []string{"none", "pass", "fail", "policy", "neutral", "temperror", "permerror"}
 	verdicts     = []store.Verdict{store.Verified, store.Unverified, store.Failed, store.AuthError}
-	matchSignals = []string{"none", "envelope_token", "reference_token", "tag", "reference", "named", "bare_reference", "text_tag", "other"}
+	matchSignals = []string{"none", "envelope_token", "reference_token", "tag", "foreign_number", "reference", "named", "bare_reference", "text_tag", "other"}
 	outcomes     = []string{"append", "new", "hold", "quarantine", "bounce", "duplicate"}
 	dnsKinds     = []string{"cache", "query"}
 	crmResults   = []string{crm.ResultFound, crm.ResultNotFound, crm.ResultCached, crm.ResultOpen, crm.ResultFailed}

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"regexp"
 	"regexp/syntax"
 	"strings"
 
@@ -186,7 +187,7 @@ func (c *Compiler) Compile(k Kind, text string) (condition *Condition, err error
 	if err != nil {
 		return nil, &Fault{Message: oneLine(err.Error())}
 	}
-	return &Condition{program: program, adapter: env.CELTypeAdapter(), uses: identifiers(tree)}, nil
+	return &Condition{program: program, adapter: env.CELTypeAdapter(), uses: words(tree)}, nil
 }
 
 // faultOf gives the first thing that is wrong.
@@ -245,18 +246,26 @@ func patternSize(pattern string) int {
 	return len(program.Inst)
 }
 
-// identifiers gives the names that stand in an expression.
-func identifiers(tree *cel.Ast) map[string]bool {
+// words gives the names of parts, fields and functions in an expression.
+func words(tree *cel.Ast) map[string]bool {
 	names := map[string]bool{}
 	root := ast.NavigateAST(tree.NativeRep())
-	for _, e := range ast.MatchDescendants(root, ast.KindMatcher(ast.IdentKind)) {
-		names[e.AsIdent()] = true
+	for _, e := range ast.MatchDescendants(root, ast.AllMatcher()) {
+		switch e.Kind() {
+		case ast.IdentKind:
+			names[e.AsIdent()] = true
+		case ast.SelectKind:
+			names[e.AsSelect().FieldName()] = true
+		case ast.CallKind:
+			names[e.AsCall().FunctionName()] = true
+		}
 	}
 	return names
 }
 
-// Uses tells whether the condition looks at a part, such as company.
-func (c *Condition) Uses(part string) bool { return c.uses[part] }
+// Uses tells whether the condition may look at a part, such as company, or at a
+// field or function of this name.
+func (c *Condition) Uses(word string) bool { return c.uses[word] }
 
 // Holds looks whether the condition holds, and gives what that cost. An error
 // is the condition's: a list that is shorter than it thought, a number out of
@@ -308,4 +317,19 @@ func (f *Facts) variables(adapter types.Adapter) map[string]any {
 		f.ready["activity"] = adapter.NativeToValue(f.Activity)
 	}
 	return f.ready
+}
+
+// Pattern reads a pattern (RE2) that takes something out of a mail. The error is
+// fit for people: it can't be read, is too large, or matches nothing at all.
+func Pattern(text string) (*regexp.Regexp, error) {
+	pattern, err := regexp.Compile(text)
+	switch {
+	case err != nil:
+		return nil, errors.New("is no pattern of RE2")
+	case patternSize(text) > maxRegex:
+		return nil, errors.New("is too large")
+	case pattern.MatchString(""):
+		return nil, errors.New("matches nothing at all")
+	}
+	return pattern, nil
 }

@@ -2,14 +2,9 @@ package rules
 
 import "time"
 
-// Bounds of what a condition may look at. What is longer is cut; a mail is
+// MaxText is how much of a text a condition should be shown, in octets: a mail is
 // judged by its beginning.
-const (
-	maxText   = 32 << 10 // octets of each text
-	maxValue  = 2 << 10  // octets of each header field
-	maxList   = 200      // addresses, attachments, signatures, tags
-	maxFields = 1000     // header fields
-)
+const MaxText = 32 << 10
 
 // Facts are what conditions are about, by the name that stands in them. A nil
 // part is not there in this kind of rule. Once a condition has looked, the parts
@@ -93,20 +88,21 @@ type Company struct {
 // rule did is done. Names stand for channel, status and marker, addresses for
 // agents; "" is none.
 type Ticket struct {
-	Number         int64    `cel:"number"` // 0 while it is not made
-	Kind           string   `cel:"kind"`
-	Subject        string   `cel:"subject"`
-	Channel        string   `cel:"channel"`
-	Status         string   `cel:"status"`
-	Responsibility string   `cel:"responsibility"` // us, customer, none
-	Closed         bool     `cel:"closed"`
-	Priority       string   `cel:"priority"`
-	Marker         string   `cel:"marker"`
-	Tags           []string `cel:"tags"`
-	Owner          string   `cel:"owner"`
-	Responsible    string   `cel:"responsible"`
-	New            bool     `cel:"new"`     // the mail opens it
-	Waiting        bool     `cel:"waiting"` // its mail waits for another ticket
+	Number         int64             `cel:"number"` // 0 while it is not made
+	Kind           string            `cel:"kind"`
+	Subject        string            `cel:"subject"`
+	Channel        string            `cel:"channel"`
+	Status         string            `cel:"status"`
+	Responsibility string            `cel:"responsibility"` // us, customer, none
+	Closed         bool              `cel:"closed"`
+	Priority       string            `cel:"priority"`
+	Marker         string            `cel:"marker"`
+	Tags           []string          `cel:"tags"`
+	Fields         map[string]string `cel:"fields"` // custom fields that have a value, by key
+	Owner          string            `cel:"owner"`
+	Responsible    string            `cel:"responsible"`
+	New            bool              `cel:"new"`     // the mail opens it
+	Waiting        bool              `cel:"waiting"` // its mail waits for another ticket
 
 	// Minutes, whole ones; -1 where there was nothing yet.
 	SinceCreated  int64 `cel:"minutes_since_created"`

@@ -13,3 +13,6 @@ CREATE TABLE rule_marks (
     at      BIGINT NOT NULL,
     ticket  BIGINT NOT NULL
 ) WITHOUT ROWID;
+
+-- The rules that put a mail there.
+ALTER TABLE quarantine ADD COLUMN rules TEXT NOT NULL DEFAULT 'null';
