@@ -198,6 +198,7 @@ type filing struct {
 	released bool               // an admin, or a later look-up, let it out of the quarantine
 	misnamed bool               // an agent filed it for what is no customer
 	refs     []store.MessageRef // what is known of the ids that the mail names
+	dry      bool               // it is only explained, or tried
 	ruled    []store.RuleTrace  // the rules that put it into the quarantine
 }
 

@@ -11,7 +11,7 @@ import (
 
 // Bounds of what rules may set off in one transaction.
 const (
-	maxRuleDepth  = 5  // rules that follow from each other
+	maxRuleDepth   = 5  // rules that follow from each other
 	maxOccurrences = 50 // entries of histories that rules look at
 )
 

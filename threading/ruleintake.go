@@ -43,7 +43,7 @@ func (f *filing) judgeNew(ctx context.Context, d Decision, who person) (map[stri
 
 func (f *filing) judgeOpening(ctx context.Context, list []*rule, to target, d Decision, who person) (*ruling, error) {
 	t := f.newTicket(0, to, d, who)
-	return f.judge(ctx, list, &t, f.activity(d, who, t), to, d, who)
+	return f.judge(ctx, list, mailLook{t: &t, a: f.activity(d, who, t), to: to, who: who, opens: true})
 }
 
 // judgeAppended brings the ticket that a mail is appended to into the status that
@@ -58,29 +58,41 @@ func (f *filing) judgeAppended(ctx context.Context, d Decision, who person, t *s
 	if len(list) == 0 || len(f.accounts) == 0 {
 		return nil, nil
 	}
-	return f.judge(ctx, list, t, *a, f.accounts[0], d, who)
+	return f.judge(ctx, list, mailLook{t: t, a: *a, to: f.accounts[0], who: who, reopens: d.Reopen})
 }
 
-// judge runs the intake's rules over a ticket that the mail opens, which has no
-// number yet, or that it is appended to.
-func (f *filing) judge(ctx context.Context, list []*rule, t *store.Ticket, a store.Activity, to target, d Decision, who person) (*ruling, error) {
-	facts := &rules.Facts{Message: f.ruleMessage(list), Contact: ruleContact(who.contact), Activity: ruleActivity(a), Time: f.ruleMoment()}
-	facts.Message.Account = to.account.Key
-	facts.Activity.Reopens = d.Reopen
-	facts.Ticket = &rules.Ticket{New: t.Number == 0}
+// mailLook is what the intake's rules look at beside the mail.
+type mailLook struct {
+	t       *store.Ticket // that the mail opens, without a number, or that it is appended to
+	a       store.Activity
+	to      target
+	who     person
+	opens   bool
+	reopens bool
+}
+
+// judge runs the intake's rules over a mail and its ticket.
+func (f *filing) judge(ctx context.Context, list []*rule, at mailLook) (*ruling, error) {
+	facts := &rules.Facts{
+		Message: f.ruleMessage(list), Contact: ruleContact(at.who.contact), Company: &rules.Company{}, Ticket: &rules.Ticket{New: at.opens},
+		Activity: ruleActivity(at.a), Time: f.ruleMoment(),
+	}
+	facts.Message.Account, facts.Activity.Reopens = at.to.account.Key, at.reopens
 	var err error
-	if facts.Company = (&rules.Company{}); who.company != "" && uses(list, "company") {
-		if facts.Company, err = f.ruleCompany(ctx, who.company); err != nil {
+	if at.who.company != "" && uses(list, "company") {
+		if facts.Company, err = f.ruleCompany(ctx, at.who.company); err != nil {
 			return nil, err
 		}
 	}
 	if uses(list, "fields") || extracts(list) {
-		if facts.Ticket.Fields, err = f.ruleFields(ctx, t.Number); err != nil {
+		if facts.Ticket.Fields, err = f.ruleFields(ctx, at.t.Number); err != nil {
 			return nil, err
 		}
 	}
-	f.ruleTicket(facts.Ticket, *t)
-	r := &ruling{work: f.work, t: t, facts: facts, fresh: t.Number == 0, spared: f.spared(), changes: slices.Clone(a.Changes)}
+	f.ruleTicket(facts.Ticket, *at.t)
+	r := &ruling{
+		work: f.work, t: at.t, facts: facts, fresh: at.t.Number == 0, spared: f.spared(), dry: f.dry, changes: slices.Clone(at.a.Changes),
+	}
 	r.run(ctx, list)
 	return r, nil
 }

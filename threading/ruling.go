@@ -28,6 +28,7 @@ type ruling struct {
 	facts  *rules.Facts
 	fresh  bool   // the ticket is not stored yet: a channel brings its defaults
 	spared string // why a mail is kept out of the quarantine whatever a rule says, or ""
+	dry    bool   // nothing comes of it: the log and the metrics hear nothing
 	cost   uint64
 	chosen map[string]bool // of a fresh ticket: what rules chose, and no default replaces
 
@@ -55,7 +56,9 @@ func (r *ruling) run(ctx context.Context, list []*rule) {
 	for i, one := range list {
 		trace := r.look(bounded, one)
 		r.trace = append(r.trace, trace)
-		r.s.opt.Ruled(trace.Result)
+		if !r.dry {
+			r.s.opt.Ruled(trace.Result)
+		}
 		if trace.Result == store.RuleMatched && one.Stop {
 			for _, later := range list[i+1:] {
 				r.trace = append(r.trace, store.RuleTrace{ID: later.ID, Name: later.Name, Result: store.RuleStopped})
@@ -81,7 +84,7 @@ func (r *ruling) look(ctx context.Context, one *rule) store.RuleTrace {
 		r.act(one, &trace)
 		r.ruleTicket(r.facts.Ticket, *r.t)
 	}
-	if err != nil && one.complained.CompareAndSwap(false, true) {
+	if err != nil && !r.dry && one.complained.CompareAndSwap(false, true) {
 		r.s.log.Error("a rule can't look; it is passed over", "rule", one.Name, "ticket", r.t.Number, "err", err)
 	}
 	return trace

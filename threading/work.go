@@ -17,7 +17,7 @@ type work struct {
 	made string      // the contact that was made of what the CRM said
 
 	written []occurrence // entries of histories, for the rules to look at
-	cause   []string    // ids of the rules that lead to what is written now
+	cause   []string     // ids of the rules that lead to what is written now
 }
 
 func (s *Service) newWork(ctx context.Context, tx *store.Tx) (*work, error) {
