@@ -54,3 +54,10 @@ func (d *Desk) Template(id string) *Template {
 func (d *Desk) TemplateByName(name string) *Template {
 	return thing(d.Templates, name, func(t *Template) string { return t.Name })
 }
+
+// SendsByItself tells whether a template goes out with nobody looking at it: a
+// channel acknowledges with it, or a rule answers with it.
+func (d *Desk) SendsByItself(id string) bool {
+	return slices.ContainsFunc(d.Channels, func(c Channel) bool { return c.Acknowledge.TemplateID == id }) ||
+		slices.ContainsFunc(d.Rules, func(r Rule) bool { return r.Actions.TemplateID == id })
+}

@@ -15,6 +15,7 @@ type desk interface {
 	details
 	suggestions
 	contacts
+	rules
 	Reference(number int64) string
 }
 
@@ -56,4 +57,9 @@ type suggestions interface {
 type contacts interface {
 	MergeContacts(ctx context.Context, agent *store.Agent, id, into string) (store.Contact, error)
 	SearchDirectory(ctx context.Context, query string) []threading.DirectoryContact
+}
+
+type rules interface {
+	CheckRule(desk *store.Desk, r store.Rule) error
+	TryRule(ctx context.Context, agent *store.Agent, t threading.Trial) (threading.TrialResult, error)
 }
