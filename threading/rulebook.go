@@ -76,7 +76,7 @@ func uses(list []*rule, part string) bool {
 
 // CheckRule says what is wrong with a rule for a desk: invalid, with the field.
 func (s *Service) CheckRule(desk *store.Desk, r store.Rule) error {
-	return NewRuleChecker(s.conditions).Check(desk, r)
+	return RuleChecker{conditions: s.conditions}.Check(desk, r)
 }
 
 // RuleChecker reads rules before they are kept. It is safe for concurrent use.
@@ -84,8 +84,11 @@ type RuleChecker struct {
 	conditions *rules.Compiler
 }
 
-// NewRuleChecker makes one of a compiler of conditions.
-func NewRuleChecker(c *rules.Compiler) RuleChecker { return RuleChecker{conditions: c} }
+// NewRuleChecker makes one, for who has no Service.
+func NewRuleChecker() (RuleChecker, error) {
+	c, err := rules.NewCompiler()
+	return RuleChecker{conditions: c}, err
+}
 
 // faultMessage gives what is wrong with a condition, for people.
 func faultMessage(err error) string {

@@ -61,6 +61,8 @@ var configKeys = []configKey{
 	{"crm.token", func(c *Config, v value) error { return v.secret(&c.CRM.Token) }},
 	{"crm.refresh", func(c *Config, v value) error { return v.duration(&c.CRM.Refresh, time.Second) }},
 	{"arc.trusted_sealers", func(c *Config, v value) error { return v.hostnames(&c.TrustedSealers) }},
+	{"rules.trusted_headers", func(c *Config, v value) error { return v.fieldNames(&c.Rules.TrustedHeaders) }},
+	{"rules.trusted_hops", func(c *Config, v value) error { return v.number(&c.Rules.TrustedHops, 1, 10) }},
 	{"oidc.issuer", nil},
 	{"oidc.client_id", nil},
 	{"oidc.client_secret", nil},
@@ -124,6 +126,24 @@ func (v value) ticketKeys(into *[]string) error {
 		keys[i] = strings.ToUpper(k)
 	}
 	*into = keys
+	return nil
+}
+
+// headerField is a name of a header field (RFC 5322, 2.2), as it is written in practice.
+var headerField = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,75}$`)
+
+// fieldNames reads names of header fields.
+func (v value) fieldNames(into *[]string) error {
+	names, err := v.texts()
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if !headerField.MatchString(name) {
+			return fmt.Errorf("%q is no name of a header field", name)
+		}
+	}
+	*into = names
 	return nil
 }
 
