@@ -152,6 +152,7 @@ type Condition struct {
 	program cel.Program // nil: it always holds
 	adapter types.Adapter
 	uses    map[string]bool
+	loops   bool // only a loop can be ended early
 }
 
 // Compile reads a condition; an empty one always holds. The error is a *Fault:
@@ -187,7 +188,8 @@ func (c *Compiler) Compile(k Kind, text string) (condition *Condition, err error
 	if err != nil {
 		return nil, &Fault{Message: oneLine(err.Error())}
 	}
-	return &Condition{program: program, adapter: env.CELTypeAdapter(), uses: words(tree)}, nil
+	loops := ast.MatchDescendants(ast.NavigateAST(tree.NativeRep()), ast.KindMatcher(ast.ComprehensionKind))
+	return &Condition{program: program, adapter: env.CELTypeAdapter(), uses: words(tree), loops: len(loops) > 0}, nil
 }
 
 // faultOf gives the first thing that is wrong.
@@ -274,7 +276,7 @@ func (c *Condition) Holds(ctx context.Context, f *Facts) (holds bool, cost uint6
 	if c.program == nil {
 		return true, 0, nil
 	}
-	out, details, err := c.program.ContextEval(ctx, f.variables(c.adapter))
+	out, details, err := c.eval(ctx, f.variables(c.adapter))
 	if details != nil {
 		if actual := details.ActualCost(); actual != nil {
 			cost = *actual
@@ -285,6 +287,13 @@ func (c *Condition) Holds(ctx context.Context, f *Facts) (holds bool, cost uint6
 	}
 	yes, ok := out.(types.Bool)
 	return ok && bool(yes), cost, nil
+}
+
+func (c *Condition) eval(ctx context.Context, variables map[string]any) (ref.Val, *cel.EvalDetails, error) {
+	if c.loops {
+		return c.program.ContextEval(ctx, variables)
+	}
+	return c.program.Eval(variables)
 }
 
 // classified tells a condition that went over its bounds from one that is wrong.
