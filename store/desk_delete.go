@@ -30,11 +30,14 @@ func (tx *Tx) unused(ctx context.Context, id string, uses ...use) error {
 	return nil
 }
 
-// DeleteChannel removes a channel and its subscriptions; one that a ticket or
+// DeleteChannel removes a channel and its subscriptions; one that a ticket, a rule or
 // a mail account names is a conflict (ReasonInUse).
 func (tx *Tx) DeleteChannel(ctx context.Context, id string) error {
 	desk, err := tx.deskToChange(ctx)
 	if err != nil {
+		return err
+	}
+	if err := desk.ruled(id); err != nil {
 		return err
 	}
 	for _, a := range desk.Accounts {
@@ -52,11 +55,14 @@ func (tx *Tx) DeleteChannel(ctx context.Context, id string) error {
 	return tx.touched(ctx, "channel", `DELETE FROM channels WHERE id = $1`, id)
 }
 
-// DeleteStatus removes a status; one that a ticket or a channel names is a
+// DeleteStatus removes a status; one that a ticket, a channel or a rule names is a
 // conflict (ReasonInUse).
 func (tx *Tx) DeleteStatus(ctx context.Context, id string) error {
 	desk, err := tx.deskToChange(ctx)
 	if err != nil {
+		return err
+	}
+	if err := desk.ruled(id); err != nil {
 		return err
 	}
 	for _, c := range desk.Channels {
@@ -96,10 +102,13 @@ func (tx *Tx) DeleteAccount(ctx context.Context, id string) error {
 }
 
 // DeleteAgent removes an agent, and his subscriptions, tokens, log-ins and the like; one that a
-// channel, a ticket or an activity names is a conflict (ReasonInUse).
+// channel, a rule, a ticket or an activity names is a conflict (ReasonInUse).
 func (tx *Tx) DeleteAgent(ctx context.Context, id string) error {
 	desk, err := tx.deskToChange(ctx)
 	if err != nil {
+		return err
+	}
+	if err := desk.ruled(id); err != nil {
 		return err
 	}
 	for _, c := range desk.Channels {

@@ -118,7 +118,9 @@ func (tx *Tx) readDesk(ctx context.Context, version int64) (*Desk, error) {
 		return nil, err
 	}
 	d.index()
-	return d, tx.readThings(ctx, d)
+	err = tx.readThings(ctx, d)
+	d.sortRules()
+	return d, err
 }
 
 // docs reads records that are kept as one JSON document.

@@ -40,9 +40,20 @@ func (tx *Tx) PutCustomField(ctx context.Context, f CustomField) error {
 	return err
 }
 
-// DeleteCustomField removes a custom field; one of which a ticket has a value is
-// a conflict (ReasonInUse).
+// DeleteCustomField removes a custom field; one of which a ticket has a value, or
+// that a rule fills, is a conflict (ReasonInUse).
 func (tx *Tx) DeleteCustomField(ctx context.Context, id string) error {
+	desk, err := tx.deskToChange(ctx)
+	if err != nil {
+		return err
+	}
+	if f := desk.CustomField(id); f != nil {
+		for _, r := range desk.Rules {
+			if r.Actions.fills(f.Key) {
+				return inUse("rule " + r.Name)
+			}
+		}
+	}
 	return tx.deleteThing(ctx, thingField, "custom field", id,
 		use{"a ticket", `SELECT 1 FROM field_values WHERE field_id = $1 LIMIT 1`})
 }

@@ -36,6 +36,7 @@ const (
 	MailAnswer       MailKind = "answer"
 	MailAck          MailKind = "acknowledgement"
 	MailNotification MailKind = "notification"
+	MailTemplate     MailKind = "template" // a rule's answer to the customer
 )
 
 // Mail is one outgoing message, complete: what is composed from it is the same

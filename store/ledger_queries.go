@@ -163,7 +163,7 @@ func (tx *Tx) DeliveryStates(ctx context.Context, activityIDs ...string) (map[st
 // DueDeliveries gives what the queue should hold: every delivery that waits,
 // whenever it is due, by id. It goes on after the given id, "" is the
 // beginning; next is "" at the end. Priority is 2 for an answer, 1 for an
-// acknowledgement and 0 for a notification.
+// acknowledgement or a rule's answer and 0 for a notification.
 func (tx *Tx) DueDeliveries(ctx context.Context, after string, limit int) (rows []Due, next string, err error) {
 	rows, err = list(ctx, tx, func(r Rows, d *Due) error {
 		var kind string
@@ -196,7 +196,7 @@ func (k MailKind) priority() int {
 	switch k {
 	case MailAnswer:
 		return 2
-	case MailAck:
+	case MailAck, MailTemplate:
 		return 1
 	}
 	return 0

@@ -5,19 +5,19 @@ import (
 	"time"
 )
 
-const quarantineColumns = `id, reason, account_id, envelope_from, envelope_to, from_, to_, subject, raw_hash, trace, auth, created_at`
+const quarantineColumns = `id, reason, account_id, envelope_from, envelope_to, from_, to_, subject, raw_hash, trace, auth, created_at, rules`
 
 func scanQuarantined(r Rows, q *Quarantined) error {
 	return r.Scan(&q.ID, &q.Reason, &q.AccountID, &q.EnvelopeFrom, doc(&q.EnvelopeTo), doc(&q.From), doc(&q.To),
-		&q.Subject, &q.RawHash, &q.Trace, doc(&q.Auth), at(&q.CreatedAt))
+		&q.Subject, &q.RawHash, &q.Trace, doc(&q.Auth), at(&q.CreatedAt), doc(&q.Rules))
 }
 
 // InsertQuarantined adds a mail to the quarantine.
 func (tx *Tx) InsertQuarantined(ctx context.Context, q Quarantined) error {
 	return tx.queue(ctx, `INSERT INTO quarantine (`+quarantineColumns+`)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
 		q.ID, q.Reason, q.AccountID, q.EnvelopeFrom, toJSON(q.EnvelopeTo), toJSON(q.From), toJSON(q.To), q.Subject,
-		q.RawHash, q.Trace, toJSON(q.Auth), us(q.CreatedAt))
+		q.RawHash, q.Trace, toJSON(q.Auth), us(q.CreatedAt), toJSON(q.Rules))
 }
 
 // Quarantined gives a mail of the quarantine.

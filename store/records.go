@@ -65,6 +65,7 @@ type Ticket struct {
 	UpdatedAt       time.Time
 	LastIncomingAt  time.Time
 	LastOutgoingAt  time.Time
+	StatusAt        time.Time // since when it is in its status
 	ClosedAt        time.Time // zero while the status is open
 }
 
@@ -212,6 +213,8 @@ type ActivityDetail struct {
 	Hidden        *Hidden   `json:"hidden,omitempty"` // nil: it was not
 	OriginalEvent string    `json:"event,omitempty"`  // what a system activity tells of
 	SendAt        time.Time `json:"send_at,omitzero"` // when an answer leaves that was not to leave at once
+
+	Rules []RuleTrace `json:"rules,omitempty"` // those that held or failed
 }
 
 // Hidden tells who took an activity out of sight; admins alone read it still.
@@ -324,6 +327,7 @@ type Quarantined struct {
 	Trace        string
 	Auth         *Auth
 	CreatedAt    time.Time
+	Rules        []RuleTrace // of the reason rule
 }
 
 // Recheck is an activity or quarantined mail whose DNS look-up failed.

@@ -27,11 +27,14 @@ func (tx *Tx) PutTemplate(ctx context.Context, t Template) error {
 	return tx.putThing(ctx, thingTemplate, t.ID, t.Name, t)
 }
 
-// DeleteTemplate removes a template; one that a channel acknowledges with is a
-// conflict (ReasonInUse).
+// DeleteTemplate removes a template; one that a channel acknowledges with, or a
+// rule answers with, is a conflict (ReasonInUse).
 func (tx *Tx) DeleteTemplate(ctx context.Context, id string) error {
 	desk, err := tx.deskToChange(ctx)
 	if err != nil {
+		return err
+	}
+	if err := desk.ruled(id); err != nil {
 		return err
 	}
 	for _, c := range desk.Channels {
@@ -50,4 +53,11 @@ func (d *Desk) Template(id string) *Template {
 // TemplateByName gives the template of this very name, or nil.
 func (d *Desk) TemplateByName(name string) *Template {
 	return thing(d.Templates, name, func(t *Template) string { return t.Name })
+}
+
+// SendsByItself tells whether a template goes out with nobody looking at it: a
+// channel acknowledges with it, or a rule answers with it.
+func (d *Desk) SendsByItself(id string) bool {
+	return slices.ContainsFunc(d.Channels, func(c Channel) bool { return c.Acknowledge.TemplateID == id }) ||
+		slices.ContainsFunc(d.Rules, func(r Rule) bool { return r.Actions.TemplateID == id })
 }

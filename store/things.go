@@ -13,6 +13,7 @@ const (
 	thingMarker   thingKind = "marker"
 	thingTemplate thingKind = "template"
 	thingField    thingKind = "custom_field"
+	thingRule     thingKind = "rule"
 )
 
 // Marker is a colour that agents mark tickets with.
@@ -33,9 +34,16 @@ func (tx *Tx) PutMarker(ctx context.Context, m Marker) error {
 	return tx.putThing(ctx, thingMarker, m.ID, m.Name, m)
 }
 
-// DeleteMarker removes a colour marker; one that a ticket bears is a conflict
+// DeleteMarker removes a colour marker; one that a ticket bears or a rule sets is a conflict
 // (ReasonInUse).
 func (tx *Tx) DeleteMarker(ctx context.Context, id string) error {
+	desk, err := tx.deskToChange(ctx)
+	if err != nil {
+		return err
+	}
+	if err := desk.ruled(id); err != nil {
+		return err
+	}
 	return tx.deleteThing(ctx, thingMarker, "marker", id,
 		use{"a ticket", `SELECT 1 FROM tickets WHERE marker_id = $1 LIMIT 1`})
 }
@@ -83,6 +91,8 @@ func (d *Desk) addThing(kind thingKind, text string) error {
 		return addDoc(&d.Templates, text)
 	case thingField:
 		return addDoc(&d.CustomFields, text)
+	case thingRule:
+		return addDoc(&d.Rules, text)
 	}
 	return nil
 }

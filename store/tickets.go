@@ -7,7 +7,7 @@ import (
 
 const ticketColumns = `number, id, kind, subject, channel_id, status_id, priority, marker_id, contact_id, company_id,
 	owner_id, responsible_id, created_by, account_id, merged_into, suggested_ticket, tags, activities, files, version,
-	created_at, updated_at, last_incoming_at, last_outgoing_at, closed_at`
+	created_at, updated_at, last_incoming_at, last_outgoing_at, closed_at, status_at`
 
 // ranks are the priorities by the number that they are kept as.
 func ranks() []Priority { return []Priority{PriorityLow, PriorityNormal, PriorityHigh, PriorityUrgent} }
@@ -26,7 +26,8 @@ func scanTicket(r Rows, t *Ticket) error {
 	err := r.Scan(&t.Number, &t.ID, (*string)(&t.Kind), &t.Subject, &t.ChannelID, &t.StatusID, &priority,
 		&t.MarkerID, &t.ContactID, &t.CompanyID, &t.OwnerID, &t.ResponsibleID, &t.CreatedBy, &t.AccountID,
 		&t.MergedInto, &t.SuggestedTicket, doc(&t.Tags), &t.Activities, &t.Files, &t.Version,
-		at(&t.CreatedAt), at(&t.UpdatedAt), at(&t.LastIncomingAt), at(&t.LastOutgoingAt), at(&t.ClosedAt))
+		at(&t.CreatedAt), at(&t.UpdatedAt), at(&t.LastIncomingAt), at(&t.LastOutgoingAt), at(&t.ClosedAt),
+		at(&t.StatusAt))
 	if all := ranks(); priority >= 0 && priority < len(all) {
 		t.Priority = all[priority]
 	}
@@ -47,11 +48,11 @@ func (tx *Tx) NextNumber(ctx context.Context) (int64, error) {
 func (tx *Tx) InsertTicket(ctx context.Context, t Ticket) error {
 	err := tx.queue(ctx, `INSERT INTO tickets (`+ticketColumns+`)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
-		$23, $24, $25)`,
+		$23, $24, $25, $26)`,
 		t.Number, t.ID, string(t.Kind), t.Subject, t.ChannelID, t.StatusID, rank(t.Priority), t.MarkerID, t.ContactID,
 		t.CompanyID, t.OwnerID, t.ResponsibleID, t.CreatedBy, t.AccountID, t.MergedInto, t.SuggestedTicket,
 		toJSON(t.Tags), t.Activities, t.Files, t.Version, us(t.CreatedAt), us(t.UpdatedAt), us(t.LastIncomingAt),
-		us(t.LastOutgoingAt), us(t.ClosedAt))
+		us(t.LastOutgoingAt), us(t.ClosedAt), us(t.StatusAt))
 	if err != nil {
 		return err
 	}
@@ -66,10 +67,10 @@ func (tx *Tx) UpdateTicket(ctx context.Context, t Ticket) error {
 		priority = $6, marker_id = $7, contact_id = $8, company_id = $9, owner_id = $10, responsible_id = $11,
 		created_by = $12, account_id = $13, merged_into = $14, suggested_ticket = $15, tags = $16, version = $17,
 		updated_at = CASE WHEN $18 > updated_at THEN $18 ELSE updated_at END,
-		last_incoming_at = $19, last_outgoing_at = $20, closed_at = $21 WHERE number = $1`,
+		last_incoming_at = $19, last_outgoing_at = $20, closed_at = $21, status_at = $22 WHERE number = $1`,
 		t.Number, string(t.Kind), t.Subject, t.ChannelID, t.StatusID, rank(t.Priority), t.MarkerID, t.ContactID,
 		t.CompanyID, t.OwnerID, t.ResponsibleID, t.CreatedBy, t.AccountID, t.MergedInto, t.SuggestedTicket,
-		toJSON(t.Tags), t.Version, us(t.UpdatedAt), us(t.LastIncomingAt), us(t.LastOutgoingAt), us(t.ClosedAt))
+		toJSON(t.Tags), t.Version, us(t.UpdatedAt), us(t.LastIncomingAt), us(t.LastOutgoingAt), us(t.ClosedAt), us(t.StatusAt))
 }
 
 // Ticket gives a ticket. In a transaction that writes it stays as it is until

@@ -73,31 +73,32 @@ func (f *filing) mayAcknowledge(ctx context.Context, t store.Ticket, a store.Act
 	case f.ours(f.author):
 		return false, "it came from an address of our own", nil
 	}
-	return f.withinBudget(ctx, t, channel)
+	return f.withinBudget(ctx, t, channel, f.author.Key())
 }
 
-// withinBudget holds the limits: per address and day, one only where the
-// sender is no known contact, and per hour for all.
-func (f *filing) withinBudget(ctx context.Context, t store.Ticket, channel *store.Channel) (bool, string, error) {
+// withinBudget holds the limits of automatic mail: per address and day, one only
+// where the ticket has no known contact, and per hour for all. Acknowledgements
+// and the answers of rules count together.
+func (w *work) withinBudget(ctx context.Context, t store.Ticket, channel *store.Channel, key string) (bool, string, error) {
 	limit := channel.AckLimit
 	if limit == 0 {
 		limit = defaultAckLimit
 	}
-	if contact, err := f.tx.Contact(ctx, t.ContactID); store.IsNotFound(err) || err == nil && contact.Provisional {
+	if contact, err := w.tx.Contact(ctx, t.ContactID); store.IsNotFound(err) || err == nil && contact.Provisional {
 		limit = 1
 	} else if err != nil {
 		return false, "", err
 	}
-	if err := f.tx.Serialise(ctx, "ack "+f.author.Key()); err != nil { // the count holds over all nodes
+	if err := w.tx.Serialise(ctx, "ack "+key); err != nil { // the count holds over all nodes
 		return false, "", err
 	}
-	kinds := []store.MailKind{store.MailAck}
-	sent, err := f.tx.CountAutomatic(ctx, f.author.Key(), kinds, f.now.Add(-24*time.Hour))
+	kinds := []store.MailKind{store.MailAck, store.MailTemplate}
+	sent, err := w.tx.CountAutomatic(ctx, key, kinds, w.now.Add(-24*time.Hour))
 	if err != nil || sent >= limit {
 		return false, "the address had its acknowledgements of the day", err
 	}
-	all, err := f.tx.CountAutomatic(ctx, "", kinds, f.now.Add(-time.Hour))
-	if err != nil || all >= f.s.opt.AcksPerHour {
+	all, err := w.tx.CountAutomatic(ctx, "", kinds, w.now.Add(-time.Hour))
+	if err != nil || all >= w.s.opt.AcksPerHour {
 		return false, "the acknowledgements of the hour are used up", err
 	}
 	return true, "a verified sender's new ticket", nil

@@ -15,14 +15,37 @@ import (
 )
 
 // BenchmarkTake files mails of 5 kB on SQLite, half of them new tickets and
-// half replies, each told to one agent: matching, commit and all rows.
+// half replies, each told to one agent: matching, commit and all rows. With rules
+// there are 50, as a desk has them: each looks, and few hold.
 func BenchmarkTake(b *testing.B) {
 	for _, sessions := range []int{1, 10, 50} {
-		b.Run(fmt.Sprintf("sessions=%d", sessions), func(b *testing.B) { benchmarkTake(b, sessions) })
+		b.Run(fmt.Sprintf("sessions=%d", sessions), func(b *testing.B) { benchmarkTake(b, sessions, 0) })
 	}
+	b.Run("sessions=10,rules=50", func(b *testing.B) { benchmarkTake(b, 10, 50) })
 }
 
-func benchmarkTake(b *testing.B, sessions int) {
+// benchmarkRules makes rules of five kinds; of 50 the last holds at each mail.
+func benchmarkRules(ctx context.Context, tx *store.Tx, n int) error {
+	kinds := []string{
+		`message.subject.lower().contains("invoice %d")`, `message.header("x-spam-flag") == ["YES %d"]`, `message.from_domain == "customer%d.example"`,
+		`"Holding %d" in company.parents`, `ticket.new && message.text.matches("INC[0-9]{7}%d")`,
+	}
+	for i := range n {
+		r := store.Rule{
+			ID: store.NewID(), Name: fmt.Sprint(i), Active: true, Position: i, When: store.RuleOnIntake, Condition: fmt.Sprintf(kinds[i%len(kinds)], i),
+			Actions: store.RuleActions{AddTags: []string{"t"}},
+		}
+		if i == n-1 {
+			r.Condition = ""
+		}
+		if err := tx.PutRule(ctx, r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func benchmarkTake(b *testing.B, sessions, rules int) {
 	ctx := context.Background()
 	db, err := sqlite.Open(ctx, filepath.Join(b.TempDir(), "desk.db"), store.Options{})
 	if err != nil {
@@ -39,6 +62,9 @@ func benchmarkTake(b *testing.B, sessions int) {
 	if err := db.Update(ctx, func(ctx context.Context, tx *store.Tx) error {
 		desk, err := tx.Desk(ctx)
 		if err != nil {
+			return err
+		}
+		if err := benchmarkRules(ctx, tx, rules); err != nil {
 			return err
 		}
 		channel := desk.Channels[0].ID

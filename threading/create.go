@@ -249,7 +249,7 @@ func (c *creation) ticket(ctx context.Context) (store.Ticket, error) {
 	t := store.Ticket{
 		ID: id, Kind: c.n.Kind, Subject: c.n.Subject, ChannelID: c.channel.ID, StatusID: c.n.StatusID,
 		Priority: c.n.Priority, MarkerID: c.n.MarkerID, OwnerID: c.n.OwnerID, ResponsibleID: c.n.ResponsibleID,
-		CreatedBy: c.agent.ID, Tags: c.n.Tags, Version: 1, CreatedAt: c.now, UpdatedAt: c.now,
+		CreatedBy: c.agent.ID, Tags: c.n.Tags, Version: 1, CreatedAt: c.now, UpdatedAt: c.now, StatusAt: c.now,
 	}
 	if t.OwnerID == "" {
 		t.OwnerID = c.usable(c.channel.DefaultOwnerID, c.channel.ID)

@@ -17,6 +17,8 @@ type Explanation struct {
 	Recipient   ExplainedRecipient `json:"recipient"`
 	Contact     ExplainedContact   `json:"contact"`
 	Match       ExplainedMatch     `json:"match"`
+	Rules       []store.RuleTrace  `json:"rules"`   // each that would look at it, in order
+	Effects     *ExplainedEffects  `json:"effects"` // of the rules together; null: none looked
 	Acknowledge ExplainedAck       `json:"acknowledge"`
 	Notify      []string           `json:"notify"`
 	Took        map[string]float64 `json:"took"` // stage: milliseconds
@@ -105,6 +107,23 @@ type ExplainedAck struct {
 	Why  string `json:"why"`
 }
 
+// ExplainedEffects is what the rules together would make of a mail.
+type ExplainedEffects struct {
+	ChannelID         string         `json:"channel_id"`
+	StatusID          string         `json:"status_id"`
+	Priority          store.Priority `json:"priority"`
+	MarkerID          string         `json:"marker_id"`
+	OwnerID           string         `json:"owner_id"`
+	ResponsibleID     string         `json:"responsible_id"`
+	Tags              []string       `json:"tags"`
+	Watchers          []string       `json:"watcher_ids"`
+	Fields            map[string]any `json:"fields"`
+	Notes             int            `json:"notes"` // how many
+	Templates         []string       `json:"template_ids"`
+	Quarantine        bool           `json:"quarantine"`
+	NoAcknowledgement bool           `json:"no_acknowledgement"`
+}
+
 // Explain runs a mail through the same steps as Take, for one recipient, and
 // stores nothing.
 func (s *Service) Explain(ctx context.Context, in Incoming) (Explanation, error) {
@@ -118,6 +137,7 @@ func (s *Service) Explain(ctx context.Context, in Incoming) (Explanation, error)
 		if err != nil {
 			return err
 		}
+		f.dry = true
 		return f.explain(ctx, &x)
 	})
 	x.Took = map[string]float64{"match": float64(s.now().Sub(start).Microseconds()) / 1000}
@@ -234,6 +254,9 @@ func (f *filing) explainEffects(ctx context.Context, x *Explanation, to target, 
 			return err
 		}
 	}
+	if done, err := f.explainRules(ctx, x, to, d, who, &t); done || err != nil {
+		return err
+	}
 	if agent := f.agent(); agent != nil {
 		e.actor = agent.ID
 	}
@@ -248,12 +271,16 @@ func (f *filing) explainEffects(ctx context.Context, x *Explanation, to target, 
 		x.Acknowledge.Why = "only a new ticket is acknowledged"
 		return nil
 	}
+	if x.Effects != nil && x.Effects.NoAcknowledgement {
+		x.Acknowledge.Why = "a rule says so"
+		return nil
+	}
 	x.Acknowledge.Will, x.Acknowledge.Why, err = f.mayAcknowledge(ctx, t, f.activity(d, who, t))
 	return err
 }
 
 func explainMessage(m *message.Message) Explanation {
-	x := Explanation{Notify: []string{}}
+	x := Explanation{Notify: []string{}, Rules: []store.RuleTrace{}}
 	x.Message = ExplainedMessage{
 		Subject: m.Subject, From: some(addresses(m.From)), To: some(addresses(m.To)), Cc: some(addresses(m.Cc)), ReplyTo: some(addresses(m.ReplyTo)),
 		MessageID: m.MessageID, InReplyTo: some(m.InReplyTo), References: some(m.References),

@@ -69,7 +69,7 @@ func (f *filing) facts(ctx context.Context, who person) (Facts, error) {
 		filing: f, who: who, tickets: map[int64]*TicketFacts{}, subjects: map[int64]string{},
 		activities: map[string]*store.Activity{}, doubts: map[int64]string{},
 	}
-	for _, step := range []func(context.Context) error{g.envelopeTokens, g.referenceTokens, g.tags, g.references, g.textTags, g.followMoves, g.compareSubjects} {
+	for _, step := range []func(context.Context) error{g.envelopeTokens, g.referenceTokens, g.tags, g.foreignNumbers, g.references, g.textTags, g.followMoves, g.compareSubjects} {
 		if err := step(ctx); err != nil {
 			return Facts{}, err
 		}

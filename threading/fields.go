@@ -172,16 +172,22 @@ func (w *work) shareFields(ctx context.Context, from int64, to *store.Ticket) ([
 // indexFields has a ticket found by the values that an entry of its history gave
 // it.
 func (w *work) indexFields(ctx context.Context, t store.Ticket, a store.Activity) error {
-	var words []string
-	for _, c := range a.Changes {
-		if strings.HasPrefix(c.Field, "fields.") && c.To != "" {
-			words = append(words, c.To)
-		}
-	}
+	words := fieldWords(a.Changes)
 	if len(words) == 0 {
 		return nil
 	}
 	return w.tx.Index(ctx, store.SearchEntry{
 		ActivityID: a.ID, Ticket: t.Number, Text: strings.Join(words, "\n"), Reference: w.s.Reference(t.Number),
 	})
+}
+
+// fieldWords gives the values that changes gave to custom fields.
+func fieldWords(changes []store.Change) []string {
+	var words []string
+	for _, c := range changes {
+		if strings.HasPrefix(c.Field, "fields.") && c.To != "" {
+			words = append(words, c.To)
+		}
+	}
+	return words
 }

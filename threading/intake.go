@@ -100,9 +100,8 @@ func (s *Service) file(ctx context.Context, mail *delivered, run func(*filing, c
 		if err := run(f, ctx); err != nil {
 			return err
 		}
-		f.done(ctx)
 		results = f.results
-		return nil
+		return f.done(ctx)
 	}
 	err := twice(func() error { return s.db.Update(ctx, filed) })
 	return results, err
@@ -199,6 +198,8 @@ type filing struct {
 	released bool               // an admin, or a later look-up, let it out of the quarantine
 	misnamed bool               // an agent filed it for what is no customer
 	refs     []store.MessageRef // what is known of the ids that the mail names
+	dry      bool               // it is only explained, or tried
+	ruled    []store.RuleTrace  // the rules that put it into the quarantine
 }
 
 // target is one account that the mail is for.
@@ -421,7 +422,7 @@ func (f *filing) quarantine(ctx context.Context, targets []target, reason string
 	q := store.Quarantined{
 		ID: id, Reason: reason, AccountID: mine[0].account.ID, EnvelopeFrom: message.Clean(f.From),
 		EnvelopeTo: f.envelopeTo(mine), From: addresses(f.Message.From), To: addresses(f.Message.To),
-		Subject: f.Message.Subject, RawHash: f.raw.Hash, Trace: f.Trace, Auth: &auth, CreatedAt: f.now,
+		Subject: f.Message.Subject, RawHash: f.raw.Hash, Trace: f.Trace, Auth: &auth, CreatedAt: f.now, Rules: f.ruled,
 	}
 	if err := f.tx.InsertQuarantined(ctx, q); err != nil {
 		return err

@@ -50,7 +50,7 @@ func plus(address, extension string) string {
 
 // returnPath gives the envelope sender of one delivery.
 func (w *work) returnPath(account *store.MailAccount, m store.Mail, delivery string) string {
-	if m.Kind == store.MailAck { // RFC 3834, 3.3
+	if m.Kind == store.MailAck || m.Kind == store.MailTemplate { // RFC 3834, 3.3
 		return ""
 	}
 	base := account.BounceAddress

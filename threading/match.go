@@ -17,6 +17,7 @@ const (
 	SignalEnvelopeToken SignalKind = "envelope_token"  // a signed token in the envelope recipient
 	SignalToken         SignalKind = "reference_token" // a signed token in In-Reply-To or References
 	SignalTag           SignalKind = "tag"             // the tag in the subject
+	SignalForeignNumber SignalKind = "foreign_number"  // the number of another system in the subject, as a custom field holds it
 	SignalReference     SignalKind = "reference"       // a Message-ID that stands on an activity
 	SignalNamed         SignalKind = "named"           // an earlier mail named this mail's Message-ID
 	SignalAncestor      SignalKind = "ancestor"        // an earlier mail named an id that this one names, and nobody has seen
@@ -30,6 +31,7 @@ var weights = map[SignalKind]int{
 	SignalEnvelopeToken: 100,
 	SignalToken:         90,
 	SignalTag:           70,
+	SignalForeignNumber: 65,
 	SignalReference:     60,
 	SignalNamed:         50,
 	SignalAncestor:      45,
@@ -231,6 +233,8 @@ func (f Facts) judge(signal SignalFacts) judgement {
 		return judgement{sender: store.SenderStranger, why: "a signed token, in a stranger's hand"}
 	case signal.Kind == SignalBareReference:
 		return judgement{why: "a reference without brackets counts for participants only"}
+	case signal.Kind == SignalForeignNumber: // it is no secret, and not even ours
+		return judgement{why: "the number of another system counts for participants only"}
 	case signal.Kind == SignalAncestor: // all readers of a newsletter share one
 		return judgement{why: "an ancestor in common counts for participants only"}
 	case s.weak():
@@ -288,7 +292,8 @@ func (f Facts) otherMatter(signal SignalFacts) bool {
 	t := signal.Ticket
 	return t.NewSubject == store.NewSubjectSuggest && signal.OtherSubject && !f.Automatic &&
 		!slices.ContainsFunc(f.Signals, func(other SignalFacts) bool {
-			return (other.Kind == SignalTag || other.Kind == SignalBareReference) && other.leadsTo(t.Number)
+			named := other.Kind == SignalTag || other.Kind == SignalBareReference || other.Kind == SignalForeignNumber
+			return named && other.leadsTo(t.Number)
 		})
 }
 

@@ -163,7 +163,7 @@ func (m *move) open(ctx context.Context) error {
 	}
 	m.to = store.Ticket{
 		Number: number, ID: store.NewID(), Kind: m.kind(), Subject: m.subject(), ChannelID: channel.ID,
-		Priority: store.PriorityNormal, AccountID: m.from.AccountID, CreatedBy: m.agent.ID, Version: 1, CreatedAt: m.now, UpdatedAt: m.now,
+		Priority: store.PriorityNormal, AccountID: m.from.AccountID, CreatedBy: m.agent.ID, Version: 1, CreatedAt: m.now, UpdatedAt: m.now, StatusAt: m.now,
 	}
 	m.to.StatusID = channel.DefaultStatusID
 	m.to.OwnerID = m.usable(channel.DefaultOwnerID, channel.ID)

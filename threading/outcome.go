@@ -66,6 +66,5 @@ func (s *Service) trouble(ctx context.Context, tx *store.Tx, d store.Delivery, t
 	if err := w.notify(ctx, t, a, event{kind: eventFailed}); err != nil {
 		return err
 	}
-	w.done(ctx)
-	return nil
+	return w.done(ctx)
 }

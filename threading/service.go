@@ -10,10 +10,12 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"ticketgate/store"
 	"ticketgate/threading/message"
+	"ticketgate/threading/rules"
 )
 
 // Options are what a Service is made of.
@@ -35,6 +37,13 @@ type Options struct {
 	Directory directory
 	// Timezone is the desk's, of digests; nil: UTC.
 	Timezone *time.Location
+	// TrustedHeaders are the header fields that filters of our own write, such as
+	// X-Spam-Score. Rules believe them where they stand above the last of the
+	// TrustedHops Received fields that our own servers add to every mail; default 1.
+	TrustedHeaders []string
+	TrustedHops    int
+	// Ruled is told of each look of a rule what came of it; nil: nobody is.
+	Ruled func(store.RuleResult)
 	// DirectoryRefresh is how old what the CRM said of a contact may grow;
 	// default 24 h.
 	DirectoryRefresh time.Duration
@@ -51,6 +60,9 @@ type Service struct {
 	now      func() time.Time
 	received lately // accounts whose last mail was noted
 	sent     lately
+
+	conditions *rules.Compiler
+	rules      atomic.Pointer[rulebook]
 }
 
 // touchEvery is how exact an account's last_received_at and last_sent_at are:
@@ -109,7 +121,14 @@ func New(opt Options) (*Service, error) {
 	if opt.DirectoryRefresh == 0 {
 		opt.DirectoryRefresh = defaultRefresh
 	}
-	s := &Service{db: opt.DB, tokens: tokens, keys: opt.Keys, opt: opt, log: opt.Log}
+	if opt.Ruled == nil {
+		opt.Ruled = func(store.RuleResult) {}
+	}
+	conditions, err := rules.NewCompiler()
+	if err != nil {
+		return nil, err
+	}
+	s := &Service{conditions: conditions, db: opt.DB, tokens: tokens, keys: opt.Keys, opt: opt, log: opt.Log}
 	s.now = func() time.Time { return opt.Now().UTC().Truncate(time.Microsecond) }
 	return s, nil
 }

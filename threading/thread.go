@@ -54,7 +54,19 @@ func (f *filing) appendOnce(ctx context.Context, d Decision, who person, earlier
 			return f.repeat(ctx, k)
 		}
 	}
-	a := f.activity(d, who, store.Ticket{Number: d.Ticket})
+	t, err := f.tx.Ticket(ctx, d.Ticket)
+	if err != nil {
+		return err
+	}
+	a := f.activity(d, who, t)
+	before := t
+	by, err := f.judgeAppended(ctx, d, who, &t, &a)
+	if err != nil {
+		return err
+	}
+	if by != nil && by.quarantine {
+		return f.quarantineBy(ctx, f.accounts, by)
+	}
 	mine, err := f.claimAll(ctx, f.accounts, store.DeliveryKey{ActivityID: a.ID, Ticket: d.Ticket})
 	if err != nil || len(mine) == 0 {
 		return err
@@ -62,20 +74,17 @@ func (f *filing) appendOnce(ctx context.Context, d Decision, who person, earlier
 	for _, t := range mine {
 		f.settle(t, Result{Outcome: OutcomeAppend, Ticket: d.Ticket, ActivityID: a.ID, MatchedBy: d.By})
 	}
-	t, err := f.tx.Ticket(ctx, d.Ticket)
-	if err != nil {
-		return err
-	}
 	a.AccountID, a.EnvelopeTo = mine[0].account.ID, f.envelopeTo(mine)
 	if d.Sender == store.SenderAgent {
 		return f.fromAgent(ctx, d, &t, &a, false)
 	}
-	a.Changes = f.incomingStatus(&t, d, &a)
 	t.LastIncomingAt = f.now
 	if canSend(mine[0].account) && d.Sender == store.SenderParticipant && !d.Inert {
 		t.AccountID = mine[0].account.ID
 	}
-	if err := f.write(ctx, &t, &a, event{kind: eventIncoming, reopened: d.Reopen}); err != nil {
+	e := turned(before, t, &store.Agent{})
+	e.kind, e.reopened = eventIncoming, d.Reopen
+	if err := f.writeRuled(ctx, by, &t, &a, e); err != nil {
 		return err
 	}
 	return f.joinThreads(ctx, d)
@@ -161,8 +170,9 @@ func openStatus(desk *store.Desk, channel *store.Channel) string {
 
 // openTickets opens a ticket for each account, linked to each other.
 func (f *filing) openTickets(ctx context.Context, d Decision, who person, earlier []store.DeliveryKey) error {
-	if len(f.accounts) == 0 {
-		return nil
+	rulings, err := f.judgeNew(ctx, d, who)
+	if err != nil || len(f.accounts) == 0 {
+		return err
 	}
 	contact, err := f.ensureContact(ctx, who)
 	if err != nil {
@@ -177,7 +187,7 @@ func (f *filing) openTickets(ctx context.Context, d Decision, who person, earlie
 			}
 			continue
 		}
-		number, err := f.openTicket(ctx, t, d, who, linked, len(earlier) > 0)
+		number, err := f.openTicket(ctx, t, d, who, linked, rulings[t.account.ID], len(earlier) > 0)
 		if err != nil {
 			return err
 		}
@@ -199,12 +209,13 @@ func tickets(keys []store.DeliveryKey) []int64 {
 }
 
 // openTicket opens one ticket; it gives 0 where another node was first.
-func (f *filing) openTicket(ctx context.Context, to target, d Decision, who person, linked []int64, again bool) (int64, error) {
+func (f *filing) openTicket(ctx context.Context, to target, d Decision, who person, linked []int64, by *ruling, again bool) (int64, error) {
 	number, err := f.tx.NextNumber(ctx)
 	if err != nil {
 		return 0, err
 	}
 	t := f.newTicket(number, to, d, who)
+	by.onto(&t)
 	a := f.activity(d, who, t)
 	ok, err := f.claim(ctx, to, store.DeliveryKey{ActivityID: a.ID, Ticket: number})
 	if err != nil || !ok {
@@ -222,8 +233,8 @@ func (f *filing) openTicket(ctx context.Context, to target, d Decision, who pers
 	if err := f.link(ctx, number, d, linked); err != nil {
 		return 0, err
 	}
-	kind := event{kind: eventNew, held: d.Suggested, quiet: again}
-	return number, f.write(ctx, &t, &a, kind)
+	e := event{kind: eventNew, held: d.Suggested, quiet: again}
+	return number, f.writeRuled(ctx, by, &t, &a, e)
 }
 
 func (f *filing) newTicket(number int64, to target, d Decision, who person) store.Ticket {
@@ -237,7 +248,7 @@ func (f *filing) newTicket(number int64, to target, d Decision, who person) stor
 		ContactID: who.contact.ID, CompanyID: who.contact.CompanyID,
 		OwnerID: f.usable(to.channel.DefaultOwnerID, to.channel.ID), ResponsibleID: f.usable(to.channel.DefaultResponsibleID, to.channel.ID),
 		AccountID: to.account.ID, SuggestedTicket: d.Suggested, Version: 1,
-		CreatedAt: f.now, UpdatedAt: f.now, LastIncomingAt: f.now,
+		CreatedAt: f.now, UpdatedAt: f.now, StatusAt: f.now, LastIncomingAt: f.now,
 	}
 	if f.behalf != nil {
 		t.CreatedBy = f.behalf.ID
@@ -333,6 +344,7 @@ func (f *filing) write(ctx context.Context, t *store.Ticket, a *store.Activity, 
 		return err
 	}
 	t.Activities, t.UpdatedAt = a.Seq, f.now
+	f.occurred(*a)
 	if e.kind != eventNew { // a new ticket was written as it is
 		if err := f.tx.UpdateTicket(ctx, *t); err != nil {
 			return err
@@ -450,6 +462,7 @@ func (f *filing) index(ctx context.Context, t store.Ticket, a store.Activity) er
 	for _, part := range f.Message.Attachments {
 		names = append(names, part.Name)
 	}
+	words = append(words, fieldWords(a.Changes)...)
 	return f.tx.Index(ctx, store.SearchEntry{
 		ActivityID: a.ID, Ticket: t.Number, Subject: a.Subject, Text: a.Text,
 		Addresses: words, Names: names, Reference: f.s.Reference(t.Number),

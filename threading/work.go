@@ -15,6 +15,9 @@ type work struct {
 	now  time.Time
 	due  []store.Due // ledger rows that were written
 	made string      // the contact that was made of what the CRM said
+
+	written []occurrence // entries of histories, for the rules to look at
+	cause   []string     // ids of the rules that lead to what is written now
 }
 
 func (s *Service) newWork(ctx context.Context, tx *store.Tx) (*work, error) {
@@ -25,13 +28,18 @@ func (s *Service) newWork(ctx context.Context, tx *store.Tx) (*work, error) {
 	return &work{s: s, tx: tx, desk: desk, now: s.now()}, nil
 }
 
-// done has the ledger rows queued once the transaction is committed.
-func (w *work) done(ctx context.Context) {
+// done lets the rules look at what was written, and has the ledger rows queued
+// once the transaction is committed.
+func (w *work) done(ctx context.Context) error {
+	if err := w.followUp(ctx); err != nil {
+		return err
+	}
 	if w.s.opt.Queued == nil || len(w.due) == 0 {
-		return
+		return nil
 	}
 	due := w.due
 	w.tx.AfterCommit(func() { w.s.opt.Queued(context.WithoutCancel(ctx), due) })
+	return nil
 }
 
 // do runs fn as one transaction.
@@ -44,8 +52,7 @@ func (s *Service) do(ctx context.Context, fn func(ctx context.Context, w *work) 
 		if err := fn(ctx, w); err != nil {
 			return err
 		}
-		w.done(ctx)
-		return nil
+		return w.done(ctx)
 	})
 }
 
@@ -70,7 +77,7 @@ func setStatus(desk *store.Desk, t *store.Ticket, id string, now time.Time) []st
 	if was := desk.Status(t.StatusID); was != nil {
 		from = was.Name
 	}
-	t.StatusID = id
+	t.StatusID, t.StatusAt = id, now
 	switch {
 	case !next.Closed:
 		t.ClosedAt = time.Time{}
@@ -95,5 +102,6 @@ func (w *work) history(ctx context.Context, t *store.Ticket, a *store.Activity) 
 		return err
 	}
 	t.Activities, t.UpdatedAt = a.Seq, w.now
+	w.occurred(*a)
 	return w.tx.UpdateTicket(ctx, *t)
 }

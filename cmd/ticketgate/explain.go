@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"ticketgate/gateway/gateway"
+	"ticketgate/store"
 	"ticketgate/threading"
 )
 
@@ -67,6 +68,12 @@ func (w *world) explained(core *gateway.Core, x threading.Explanation) error {
 			leads = "-> " + core.Threading.Reference(s.Ticket) + " "
 		}
 		rows = append(rows, [2]string{"signal", fmt.Sprintf("%s %s %sweight %d %s", s.Kind, s.Value, leads, s.Weight, bracketed(s.Why))})
+	}
+	for _, r := range x.Rules {
+		if r.Result == store.RuleUnmatched || r.Result == store.RuleStopped {
+			continue
+		}
+		rows = append(rows, [2]string{"rule", strings.Join(append([]string{r.Name, bracketed(string(r.Result)), r.Why}, append(r.Did, r.Refused...)...), " ")})
 	}
 	acknowledged := "no"
 	if x.Acknowledge.Will {

@@ -142,6 +142,7 @@ func (a *api) register() {
 	a.registerMarkers()
 	a.registerTemplates()
 	a.registerCustomFields()
+	a.registerRules()
 	a.registerAccounts()
 	a.registerAgents()
 	a.registerContacts()

@@ -31,6 +31,7 @@ func TestWhatIsChangedIsAudited(t *testing.T) {
 		{"marker", "/markers", m{"name": "Red", "colour": "#ff0000"}, m{"name": "Redder"}},
 		{"custom-field", "/custom-fields", m{"key": "serial", "name": "Serial"}, m{"name": "Number"}},
 		{"template", "/templates", m{"name": "Hello", "text": "Hello"}, m{"name": "Hello again"}},
+		{"rule", "/rules", m{"name": "New", "condition": "contact.known"}, m{"name": "Newer"}},
 		{"mail-account", "/mail-accounts", m{"name": "x", "address": "new-account@example.test", "type": "system"}, m{"name": "y"}},
 	} {
 		id := made("create-"+c.one, c.path, c.body)
@@ -120,7 +121,7 @@ func (f *fixture) everyChangeIsTried(done []string) {
 	f.t.Helper()
 	for route, kind := range matrix {
 		method, _, _ := strings.Cut(route, " ")
-		if kind != admins || method == "GET" {
+		if kind != admins || method == "GET" || route == "POST /rules/try" { // which changes nothing
 			continue
 		}
 		id := f.operationID(route)

@@ -16,6 +16,7 @@ type desk interface {
 	suggestions
 	contacts
 	SendLoginMail(ctx context.Context, tx *store.Tx, agent *store.Agent, l threading.LoginMail) error
+	rules
 	Reference(number int64) string
 }
 
@@ -57,4 +58,9 @@ type suggestions interface {
 type contacts interface {
 	MergeContacts(ctx context.Context, agent *store.Agent, id, into string) (store.Contact, error)
 	SearchDirectory(ctx context.Context, query string) []threading.DirectoryContact
+}
+
+type rules interface {
+	CheckRule(desk *store.Desk, r store.Rule) error
+	TryRule(ctx context.Context, agent *store.Agent, t threading.Trial) (threading.TrialResult, error)
 }

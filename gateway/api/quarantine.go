@@ -34,13 +34,14 @@ type quarantinedShape struct {
 	Subject      string          `json:"subject"`
 	CreatedAt    time.Time       `json:"created_at"`
 	Auth         *store.Auth     `json:"auth"`
+	Rules        []traceShape    `json:"rules" doc:"of the reason rule: which put it here"`
 }
 
 func quarantinedOf(q store.Quarantined) quarantinedShape {
 	return quarantinedShape{
 		ID: q.ID, Reason: q.Reason, AccountID: orNull(q.AccountID), EnvelopeFrom: q.EnvelopeFrom,
 		EnvelopeTo: some(q.EnvelopeTo), From: some(q.From), To: some(q.To), Subject: q.Subject,
-		CreatedAt: q.CreatedAt.UTC(), Auth: q.Auth,
+		CreatedAt: q.CreatedAt.UTC(), Auth: q.Auth, Rules: tracesOf(q.Rules),
 	}
 }
 

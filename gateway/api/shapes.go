@@ -210,6 +210,7 @@ type activityShape struct {
 	Source       *string              `json:"source" doc:"agent: one handed the mail in"`
 	Auth         *store.Auth          `json:"auth"`
 	Match        *store.Match         `json:"match"`
+	Rules        []traceShape         `json:"rules" doc:"the rules that held, or could not look"`
 	Attachments  []store.Attachment   `json:"attachments"`
 	External     bool                 `json:"show_in_external_access"`
 	Delivery     *store.DeliveryState `json:"delivery" doc:"the worst state of its deliveries"`
@@ -231,7 +232,7 @@ func activityOf(v store.Activity, files []store.Attachment, state store.Delivery
 		ReplyDiffers: v.ReplyDiffers, NameMarked: v.NameMarked,
 		MixedScript: v.MixedScript, Moved: some(v.Moved), Subject: v.Subject, Text: v.Text, HTML: v.HTML,
 		ReplyText: v.ReplyText, MessageID: orNull(v.MessageID), CreatedAt: v.CreatedAt.UTC(),
-		Sender: orNull(v.Sender), Automatic: orNull(v.Automatic), Source: orNull(v.Source), Auth: v.Auth, Match: v.Match,
+		Sender: orNull(v.Sender), Automatic: orNull(v.Automatic), Source: orNull(v.Source), Auth: v.Auth, Match: v.Match, Rules: tracesOf(v.Rules),
 		Attachments: some(files), External: v.External, Changes: some(v.Changes), Comment: v.Comment,
 		Defects: some(v.Defects), SendAt: when(v.SendAt), Hidden: v.Hidden,
 	}

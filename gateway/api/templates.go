@@ -51,11 +51,8 @@ func (in *templateInput) apply(desk *store.Desk, t *store.Template) []fieldError
 		}
 	}
 	errs = append(errs, refusals(threading.CheckTemplate(*t))...)
-	for _, c := range desk.Channels {
-		if c.Acknowledge.TemplateID == t.ID {
-			errs = append(errs, refusals(threading.CheckAcknowledgement(*t))...)
-			break
-		}
+	if desk.SendsByItself(t.ID) {
+		errs = append(errs, refusals(threading.CheckAcknowledgement(*t))...)
 	}
 	return errs
 }

@@ -252,6 +252,9 @@ func (a *api) makeTicket(ctx context.Context, c *call, b *ticketInput, draft str
 // he will not see it again.
 func (a *api) ticketOnce(ctx context.Context, c *call, t store.Ticket) (*ticketAnswer, error) {
 	return view(ctx, a.DB, func(ctx context.Context, tx *store.Tx) (*ticketAnswer, error) {
+		if now, err := tx.Ticket(ctx, t.Number); err == nil { // rules may have changed it in the same step
+			t = now
+		}
 		shapes, err := a.shapesOf(ctx, tx, c, []store.Ticket{t})
 		if err != nil {
 			return nil, err

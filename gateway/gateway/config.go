@@ -38,6 +38,7 @@ type Config struct {
 	BlobURL         URL       // "file:PATH"
 	DNS             DNSConfig
 	TrustedSealers  []string // host names whose ARC seals are believed
+	Rules           RulesConfig
 	Outbound        OutboundConfig
 	CRM             CRMConfig
 	EventsDays      int // how long the journal of events is kept; 0: for ever
@@ -47,6 +48,12 @@ type Config struct {
 	LogLevel        string // debug, info, warn, error
 	LogFormat       string // text, json, or "" for text on a terminal and json elsewhere
 	Warnings        []string
+}
+
+// RulesConfig says which header fields rules may believe.
+type RulesConfig struct {
+	TrustedHeaders []string // that filters of our own write
+	TrustedHops    int      // Received fields that our own servers add to every mail
 }
 
 // IntakeConfig is what one face of the intake needs.
@@ -156,6 +163,7 @@ func defaultConfig() *Config {
 			MaxAge:    72 * time.Hour,
 		},
 		CRM:        CRMConfig{Refresh: 24 * time.Hour},
+		Rules:      RulesConfig{TrustedHops: 1},
 		EventsDays: 30,
 
 		TimeZone: time.UTC,

@@ -69,6 +69,8 @@ var configKeys = []configKey{
 	{"oidc.issuer", func(c *Config, v value) error { return v.issuer(&c.OIDC.Issuer) }},
 	{"oidc.client_id", func(c *Config, v value) (err error) { c.OIDC.ClientID, err = v.text(); return err }},
 	{"oidc.client_secret", func(c *Config, v value) error { return v.secret(&c.OIDC.ClientSecret) }},
+	{"rules.trusted_headers", func(c *Config, v value) error { return v.fieldNames(&c.Rules.TrustedHeaders) }},
+	{"rules.trusted_hops", func(c *Config, v value) error { return v.number(&c.Rules.TrustedHops, 1, 10) }},
 	{"desk.timezone", func(c *Config, v value) error { return v.timeZone(&c.TimeZone) }},
 	{"desk.language", func(c *Config, v value) error { return v.language(&c.Language) }},
 	{"retention.raw_days", nil},
@@ -130,6 +132,24 @@ func (v value) ticketKeys(into *[]string) error {
 		keys[i] = strings.ToUpper(k)
 	}
 	*into = keys
+	return nil
+}
+
+// headerField is a name of a header field (RFC 5322, 2.2), as it is written in practice.
+var headerField = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,75}$`)
+
+// fieldNames reads names of header fields.
+func (v value) fieldNames(into *[]string) error {
+	names, err := v.texts()
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if !headerField.MatchString(name) {
+			return fmt.Errorf("%q is no name of a header field", name)
+		}
+	}
+	*into = names
 	return nil
 }
 

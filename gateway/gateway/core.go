@@ -47,6 +47,7 @@ type CoreOptions struct {
 	Observe   func(batch int, commit time.Duration)
 	Lookup    func(kind, result string) // told of each DNS look-up
 	AskedCRM  func(result string)       // told of each look-up in the CRM
+	Ruled     func(store.RuleResult)    // told of each look of a rule
 	Now       func() time.Time
 }
 
@@ -123,7 +124,8 @@ func (c *Core) setUp(ctx context.Context, secrets []string, opt CoreOptions) err
 	}
 	options := threading.Options{
 		DB: c.DB, Secrets: secrets, Keys: c.Config.Keys, Hostname: c.Config.Hostname, PublicURL: opt.PublicURL,
-		Now: opt.Now, Log: opt.Log, Queued: c.whenQueued, Timezone: c.Config.TimeZone, DirectoryRefresh: c.Config.CRM.Refresh,
+		Now: opt.Now, Log: opt.Log, Queued: c.whenQueued, Timezone: c.Config.TimeZone, Ruled: opt.Ruled,
+		TrustedHeaders: c.Config.Rules.TrustedHeaders, TrustedHops: c.Config.Rules.TrustedHops, DirectoryRefresh: c.Config.CRM.Refresh,
 	}
 	if c.CRM != nil {
 		options.Directory = c.CRM

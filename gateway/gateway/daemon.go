@@ -244,6 +244,7 @@ func (d *Daemon) openCore(ctx context.Context, publicURL string) (err error) {
 		Lookup: func(kind, result string) {
 			d.metrics.dns.WithLabelValues(closed(dnsKinds, kind), closed(dnsResults, result)).Inc()
 		},
+		Ruled:    d.metrics.ruled,
 		AskedCRM: func(result string) { d.metrics.crm.WithLabelValues(closed(crmResults, result)).Inc() },
 	})
 	if err != nil {
@@ -273,6 +274,7 @@ func (d *Daemon) startJobs(in *intake) {
 	if d.core.CRM != nil {
 		jobs.Go(func() { lookUpContacts(ctx, d.core.Threading, d.log) })
 	}
+	jobs.Go(func() { runTimeRules(ctx, d.core.Threading, d.log) })
 	jobs.Go(func() { sendDigests(ctx, d.core.Threading, d.log) })
 	jobs.Go(func() {
 		tidy(ctx, d.core.DB, retention{events: d.config.EventsDays, audit: d.config.AuditDays}, d.opt.Now, d.log)

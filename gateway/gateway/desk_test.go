@@ -20,8 +20,8 @@ func TestBrokenDeskFilesAreRefusedWithTheirPlace(t *testing.T) {
 			"desk.toml:3: channel.colour: there is no such key",
 		},
 		"kind to come": {
-			"[[rule]]\nname = \"A\"\n",
-			"desk.toml:1: rule: there is no such key",
+			"[[webhook]]\nname = \"A\"\n",
+			"desk.toml:1: webhook: there is no such key",
 		},
 		"no TOML": {
 			"[[channel]\n",

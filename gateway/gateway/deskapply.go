@@ -86,6 +86,7 @@ type applier struct {
 	now       time.Time
 	desk      *store.Desk // as this transaction sees it
 	companies map[string]store.Company
+	checker   threading.RuleChecker
 	lines     []string
 	problems  []error
 }
@@ -98,7 +99,7 @@ func (a *applier) run(ctx context.Context) error {
 		a.agents, a.allCompanies, a.contacts, a.channels, a.accounts,
 		func(ctx context.Context) error { return a.templates().apply(ctx, a) },
 		func(ctx context.Context) error { return a.customFields().apply(ctx, a) },
-		a.channelLinks, a.subscriptions,
+		a.channelLinks, a.subscriptions, a.applyRules,
 	}
 	if a.opt.Prune {
 		steps = append(steps, a.prune)

@@ -123,10 +123,7 @@ func (a *applier) templateFields(d *difference, i int, t *store.Template, e *Tem
 	if err := threading.CheckTemplate(*t); err != nil {
 		a.bad(pathOf("template", i, "text"), "%v", err)
 	}
-	for _, c := range a.desk.Channels {
-		if c.Acknowledge.TemplateID != t.ID {
-			continue
-		}
+	if a.desk.SendsByItself(t.ID) {
 		if err := threading.CheckAcknowledgement(*t); err != nil {
 			a.bad(pathOf("template", i, "text"), "%v", err)
 		}

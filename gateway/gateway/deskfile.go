@@ -24,6 +24,7 @@ type DeskFile struct {
 	Markers   []MarkerEntry   `toml:"marker"`
 	Templates []TemplateEntry `toml:"template"`
 	Fields    []FieldEntry    `toml:"custom_field"`
+	Rules     []RuleEntry     `toml:"rule"`
 	Channels  []ChannelEntry  `toml:"channel"`
 	Accounts  []AccountEntry  `toml:"mail_account"`
 	Agents    []AgentEntry    `toml:"agent"`
@@ -203,6 +204,9 @@ func (f *DeskFile) checkNames() {
 	}
 	for i, e := range f.Templates {
 		f.checkName("template", i, "name", e.Name, seen(f.Templates[:i], func(o TemplateEntry) string { return o.Name }))
+	}
+	for i, e := range f.Rules {
+		f.checkName("rule", i, "name", e.Name, seen(f.Rules[:i], func(o RuleEntry) string { return o.Name }))
 	}
 	for i, e := range f.Fields {
 		f.checkName("custom_field", i, "key", e.Key, seen(f.Fields[:i], func(o FieldEntry) string { return o.Key }))

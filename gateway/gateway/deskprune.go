@@ -11,6 +11,7 @@ import (
 // referred to.
 func (a *applier) prune(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{
+		func(ctx context.Context) error { return a.rules().prune(ctx, a) },
 		a.pruneSubscriptions, a.pruneAccounts, a.pruneChannels, a.pruneContacts, a.pruneCompanies, a.pruneAgents, a.pruneStatuses,
 		func(ctx context.Context) error { return a.markers().prune(ctx, a) },
 		func(ctx context.Context) error { return a.templates().prune(ctx, a) },

@@ -41,6 +41,7 @@ type metrics struct {
 	dns         *prometheus.CounterVec
 	rechecks    *prometheus.CounterVec
 	crm         *prometheus.CounterVec
+	rules       *prometheus.CounterVec
 	degraded    *prometheus.GaugeVec
 }
 
@@ -51,10 +52,11 @@ var (
 	replyCodes   = map[string][]int{"ok": {250}, "deferred": {421, 450, 451, 452}, "refused": {550, 552, 553, 554}}
 	dkimResults  = []string{"none", "pass", "fail", "policy", "neutral", "temperror", "permerror"}
 	verdicts     = []store.Verdict{store.Verified, store.Unverified, store.Failed, store.AuthError}
-	matchSignals = []string{"none", "envelope_token", "reference_token", "tag", "reference", "named", "bare_reference", "text_tag", "other"}
+	matchSignals = []string{"none", "envelope_token", "reference_token", "tag", "foreign_number", "reference", "named", "bare_reference", "text_tag", "other"}
 	outcomes     = []string{"append", "new", "hold", "quarantine", "bounce", "duplicate"}
 	dnsKinds     = []string{"cache", "query"}
 	crmResults   = []string{crm.ResultFound, crm.ResultNotFound, crm.ResultCached, crm.ResultOpen, crm.ResultFailed}
+	ruleResults  = []store.RuleResult{store.RuleMatched, store.RuleUnmatched, store.RuleFailed, store.RuleOverLimit}
 	dnsResults   = []string{"ok", "not_found", "refused", "temporary"}
 )
 
@@ -80,6 +82,7 @@ func newMetrics(version string) *metrics {
 	m.dns = m.counter("dns_lookups_total", "Look-ups in the DNS, by where the answer came from.", "kind", "result")
 	m.rechecks = m.counter("dns_rechecks_total", "Mails looked up again after a DNS failure.", "result")
 	m.crm = m.counter("crm_lookups_total", "Look-ups in the outside CRM, by what came of them.", "result")
+	m.rules = m.counter("rules_total", "Looks of rules at mail and tickets, by what came of them.", "result")
 	m.degraded = m.gauge("degraded", "1 while a part that is not needed to take mail does not work.", "part")
 	m.zero()
 	return m
@@ -147,6 +150,9 @@ func (m *metrics) zero() {
 	for _, r := range crmResults {
 		m.crm.WithLabelValues(r)
 	}
+	for _, r := range ruleResults {
+		m.rules.WithLabelValues(string(r))
+	}
 	for _, p := range degradable {
 		m.degraded.WithLabelValues(p)
 	}
@@ -177,6 +183,9 @@ func closed(set []string, label string) string {
 	}
 	return set[len(set)-1]
 }
+
+// ruled counts a look of a rule.
+func (m *metrics) ruled(result store.RuleResult) { m.rules.WithLabelValues(string(result)).Inc() }
 
 // took times a stage.
 func (m *metrics) took(stage string, d time.Duration) {

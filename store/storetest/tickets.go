@@ -18,7 +18,7 @@ func testTickets(t *testing.T, open Open) {
 		ticket.OwnerID, ticket.ResponsibleID, ticket.CreatedBy = "anna", "otto", "root"
 		ticket.AccountID, ticket.MergedInto, ticket.SuggestedTicket = "mail", 5, 6
 		ticket.Tags = []string{"a", "b"}
-		ticket.LastIncomingAt, ticket.LastOutgoingAt, ticket.ClosedAt = noon(1), noon(2), noon(3)
+		ticket.LastIncomingAt, ticket.LastOutgoingAt, ticket.ClosedAt, ticket.StatusAt = noon(1), noon(2), noon(3), noon(4)
 	})
 	if full.Number != 10001 {
 		t.Errorf("the first number is %d", full.Number)
