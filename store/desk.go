@@ -253,6 +253,7 @@ type Desk struct {
 	Markers       []Marker
 	Templates     []Template
 	CustomFields  []CustomField
+	Webhooks      []Webhook
 
 	accounts map[string]*MailAccount // by key of address or alias
 	agents   map[string]*Agent       // by key of email

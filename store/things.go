@@ -13,6 +13,7 @@ const (
 	thingMarker   thingKind = "marker"
 	thingTemplate thingKind = "template"
 	thingField    thingKind = "custom_field"
+	thingWebhook  thingKind = "webhook"
 )
 
 // Marker is a colour that agents mark tickets with.
@@ -83,6 +84,8 @@ func (d *Desk) addThing(kind thingKind, text string) error {
 		return addDoc(&d.Templates, text)
 	case thingField:
 		return addDoc(&d.CustomFields, text)
+	case thingWebhook:
+		return addDoc(&d.Webhooks, text)
 	}
 	return nil
 }
