@@ -19,7 +19,7 @@ const (
 	EventActivityCreated EventKind = "activity.created"
 	EventActivityChanged EventKind = "activity.changed"
 	EventDeliveryChanged EventKind = "delivery.changed" // of an answer or an acknowledgement
-	EventAgentNotice     EventKind = "agent.notice" // for the agent AgentID alone
+	EventAgentNotice     EventKind = "agent.notice"     // for the agent AgentID alone
 )
 
 // Event is one line of the journal of what happened. It names things and holds

@@ -14,8 +14,8 @@ type Webhook struct {
 	Events     []EventKind     `json:"events"`      // which kinds it is told of, at least one
 	ChannelIDs []string        `json:"channel_ids"` // of whose tickets; none: of all
 	Active     bool            `json:"active"`
-	Secrets    []WebhookSecret `json:"secrets"`     // the newest first; all that have not ended sign
-	Since      EventPosition   `json:"since"`       // told of what comes behind it
+	Secrets    []WebhookSecret `json:"secrets"` // the newest first; all that have not ended sign
+	Since      EventPosition   `json:"since"`   // told of what comes behind it
 	CreatedAt  time.Time       `json:"created_at"`
 	DisabledAt time.Time       `json:"disabled_at"` // when it was given up because nobody answered; zero: it was not
 }
