@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -17,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"ticketgate/gateway/api"
+	"ticketgate/gateway/webhook"
 	"ticketgate/store"
 	"ticketgate/store/sqlite"
 	"ticketgate/threading"
@@ -29,6 +31,7 @@ type fixture struct {
 	t        *testing.T
 	ctx      context.Context
 	db       *store.DB
+	path     string // of its file
 	service  *threading.Service
 	handler  http.Handler
 	metrics  *prometheus.Registry
@@ -41,6 +44,8 @@ type fixture struct {
 	statuses map[string]string // ids by name
 	mu       sync.Mutex
 	now      time.Time
+	hooks    *webhook.Service
+	seal     *store.Sealer
 	queued   []store.Due
 	removed  []string
 }
@@ -95,7 +100,8 @@ func (f *fixture) advance(d time.Duration) {
 func (f *fixture) open() {
 	f.t.Helper()
 	var err error
-	f.db, err = sqlite.Open(context.Background(), filepath.Join(f.t.TempDir(), "desk.db"), store.Options{Now: f.clock})
+	f.path = filepath.Join(f.t.TempDir(), "desk.db")
+	f.db, err = sqlite.Open(context.Background(), f.path, store.Options{Now: f.clock})
 	f.must(err)
 	f.t.Cleanup(func() {
 		if err := f.db.Close(); err != nil {
@@ -107,6 +113,25 @@ func (f *fixture) open() {
 		PublicURL: "http://desk.example.test", Now: f.clock,
 	})
 	f.must(err)
+	f.seal, err = store.NewSealer([]string{"a secret for tests"})
+	f.must(err)
+	f.hooks = f.newHooks(nil)
+}
+
+// newHooks makes what sends to webhooks; it allows loopback, and nothing runs.
+func (f *fixture) newHooks(change func(*webhook.Options)) *webhook.Service {
+	f.t.Helper()
+	opt := webhook.Options{
+		DB: f.db, Seal: f.seal, Reference: f.service.Reference, Disable: f.service.DisableWebhook, Now: f.clock,
+		Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
+	}
+	if change != nil {
+		change(&opt)
+	}
+	hooks, err := webhook.New(opt)
+	f.must(err)
+	f.t.Cleanup(hooks.Close)
+	return hooks
 }
 
 // people makes the desk and those who look at it.
@@ -190,6 +215,7 @@ func (f *fixture) serve(change func(*api.Options)) {
 				Public: "cHVibGlj", Private: []byte("secret half"), CreatedAt: f.clock(),
 			}, nil
 		},
+		Webhooks: f.hooks,
 		KeyRecord: func(k store.DKIMKey) string {
 			return k.Selector + "._domainkey." + k.Domain + `. IN TXT "v=DKIM1; k=` + k.Algorithm + "; p=" + k.Public + `"`
 		},

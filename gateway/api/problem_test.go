@@ -100,8 +100,8 @@ func TestPathsAndMethodsThatThereAreNot(t *testing.T) {
 	}
 }
 
-// A fault of ours says nothing of itself, and its request id leads to the log.
-func TestAFaultIsForTheLog(t *testing.T) {
+// W18: a fault of ours says nothing of itself, and its request id leads to the log.
+func TestW18AFaultIsForTheLog(t *testing.T) {
 	f := newFixture(t)
 	for _, explain := range []func(context.Context, []byte, string, string) (any, error){
 		func(context.Context, []byte, string, string) (any, error) {

@@ -30,6 +30,7 @@ type Config struct {
 	LMTP            IntakeConfig
 	SMTP            IntakeConfig // shares limits, timeout and certificate with LMTP
 	HTTP            HTTPConfig
+	AdminListen     []Address // has what is tagged admin, which http.listen then has not; none: http.listen has it
 	MetricsListen   []Address
 	LookupListen    []Address // Postfix asks for recipients there
 	StoreURL        URL       // "sqlite:PATH" or "postgres://..."
@@ -39,7 +40,8 @@ type Config struct {
 	TrustedSealers  []string // host names whose ARC seals are believed
 	Outbound        OutboundConfig
 	CRM             CRMConfig
-	EventsDays      int // how long the journal of events is kept; 0: for ever
+	WebhooksAllow   []netip.Prefix // private networks that webhooks may reach, with http as well
+	EventsDays      int            // how long the journal of events is kept; 0: for ever
 	TimeZone        *time.Location
 	Language        string
 	LogLevel        string // debug, info, warn, error

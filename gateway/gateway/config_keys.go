@@ -42,7 +42,7 @@ var configKeys = []configKey{
 	{"http.trusted_proxies", nil},
 	{"http.tls_cert", func(c *Config, v value) error { return v.path(&c.HTTP.TLS.Cert) }},
 	{"http.tls_key", func(c *Config, v value) error { return v.path(&c.HTTP.TLS.Key) }},
-	{"admin.listen", nil},
+	{"admin.listen", func(c *Config, v value) error { return v.addresses(&c.AdminListen) }},
 	{"metrics.listen", func(c *Config, v value) error { return v.addresses(&c.MetricsListen) }},
 	{"store.url", func(c *Config, v value) error { return v.url(&c.StoreURL, "sqlite", "postgres", "postgresql") }},
 	{"redis.url", func(c *Config, v value) error {
@@ -60,6 +60,7 @@ var configKeys = []configKey{
 	{"crm.url", func(c *Config, v value) error { return v.url(&c.CRM.URL, "https", "http") }},
 	{"crm.token", func(c *Config, v value) error { return v.secret(&c.CRM.Token) }},
 	{"crm.refresh", func(c *Config, v value) error { return v.duration(&c.CRM.Refresh, time.Second) }},
+	{"webhooks.allow", func(c *Config, v value) error { return v.networks(&c.WebhooksAllow) }},
 	{"arc.trusted_sealers", func(c *Config, v value) error { return v.hostnames(&c.TrustedSealers) }},
 	{"oidc.issuer", nil},
 	{"oidc.client_id", nil},

@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"ticketgate/gateway/crm"
+	"ticketgate/gateway/webhook"
 	"ticketgate/store"
 )
 
@@ -41,6 +42,7 @@ type metrics struct {
 	dns         *prometheus.CounterVec
 	rechecks    *prometheus.CounterVec
 	crm         *prometheus.CounterVec
+	webhooks    *prometheus.CounterVec
 	degraded    *prometheus.GaugeVec
 }
 
@@ -54,6 +56,7 @@ var (
 	matchSignals = []string{"none", "envelope_token", "reference_token", "tag", "reference", "named", "bare_reference", "text_tag", "other"}
 	outcomes     = []string{"append", "new", "hold", "quarantine", "bounce", "duplicate"}
 	dnsKinds     = []string{"cache", "query"}
+	hookResults  = []string{webhook.ResultDelivered, webhook.ResultFailed}
 	crmResults   = []string{crm.ResultFound, crm.ResultNotFound, crm.ResultCached, crm.ResultOpen, crm.ResultFailed}
 	dnsResults   = []string{"ok", "not_found", "refused", "temporary"}
 )
@@ -80,6 +83,7 @@ func newMetrics(version string) *metrics {
 	m.dns = m.counter("dns_lookups_total", "Look-ups in the DNS, by where the answer came from.", "kind", "result")
 	m.rechecks = m.counter("dns_rechecks_total", "Mails looked up again after a DNS failure.", "result")
 	m.crm = m.counter("crm_lookups_total", "Look-ups in the outside CRM, by what came of them.", "result")
+	m.webhooks = m.counter("webhook_attempts_total", "Messages to webhooks, each time one is sent, by what came of it.", "result")
 	m.degraded = m.gauge("degraded", "1 while a part that is not needed to take mail does not work.", "part")
 	m.zero()
 	return m
@@ -146,6 +150,9 @@ func (m *metrics) zero() {
 	}
 	for _, r := range crmResults {
 		m.crm.WithLabelValues(r)
+	}
+	for _, r := range hookResults {
+		m.webhooks.WithLabelValues(r)
 	}
 	for _, p := range degradable {
 		m.degraded.WithLabelValues(p)

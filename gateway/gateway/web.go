@@ -109,7 +109,7 @@ func hasTicketAccount(desk *store.Desk) bool {
 	return false
 }
 
-// publicHandler is what http.listen serves.
+// publicHandler is what http.listen and admin.listen serve.
 func publicHandler(api http.Handler, h *health, p *page) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/api/", api)
