@@ -108,6 +108,7 @@ func New(opt Options) (http.Handler, error) {
 func (a *api) register() {
 	a.registerMe()
 	a.registerTickets()
+	a.registerBulk()
 	a.registerTicketActions()
 	a.registerWatchers()
 	a.registerTimes()
