@@ -548,5 +548,6 @@ func onPostgres(t *testing.T, url string) *fixture {
 		PublicURL: "http://desk.example.test", Now: f.clock,
 	})
 	f.must(err)
+	f.webhooks()
 	return f
 }

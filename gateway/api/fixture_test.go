@@ -45,7 +45,6 @@ type fixture struct {
 	mu       sync.Mutex
 	now      time.Time
 	hooks    *webhook.Service
-	seal     *store.Sealer
 	queued   []store.Due
 	removed  []string
 }
@@ -113,25 +112,20 @@ func (f *fixture) open() {
 		PublicURL: "http://desk.example.test", Now: f.clock,
 	})
 	f.must(err)
-	f.seal, err = store.NewSealer([]string{"a secret for tests"})
-	f.must(err)
-	f.hooks = f.newHooks(nil)
+	f.webhooks()
 }
 
-// newHooks makes what sends to webhooks; it allows loopback, and nothing runs.
-func (f *fixture) newHooks(change func(*webhook.Options)) *webhook.Service {
+// webhooks makes what sends to webhooks; it allows loopback, and nothing runs.
+func (f *fixture) webhooks() {
 	f.t.Helper()
-	opt := webhook.Options{
-		DB: f.db, Seal: f.seal, Reference: f.service.Reference, Disable: f.service.DisableWebhook, Now: f.clock,
-		Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
-	}
-	if change != nil {
-		change(&opt)
-	}
-	hooks, err := webhook.New(opt)
+	seal, err := store.NewSealer([]string{"a secret for tests"})
 	f.must(err)
-	f.t.Cleanup(hooks.Close)
-	return hooks
+	f.hooks, err = webhook.New(webhook.Options{
+		DB: f.db, Seal: seal, Reference: f.service.Reference, Disable: f.service.DisableWebhook, Now: f.clock,
+		Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
+	})
+	f.must(err)
+	f.t.Cleanup(f.hooks.Close)
 }
 
 // people makes the desk and those who look at it.

@@ -14,28 +14,29 @@ import (
 )
 
 // asAdmin asks a face with the token of the first start.
-func asAdmin(t *testing.T, d *Daemon, face, method, path string) (int, string) {
+func asAdmin(t *testing.T, d *Daemon, face, method, path, body string) (int, string) {
 	t.Helper()
 	token, err := os.ReadFile(d.config.TokenFile())
 	if err != nil {
 		t.Fatal(err)
 	}
-	request, err := http.NewRequestWithContext(t.Context(), method, "http://"+d.Addr(face).String()+path, nil)
+	request, err := http.NewRequestWithContext(t.Context(), method, "http://"+d.Addr(face).String()+path, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
 	request.Header.Set("Authorization", "Bearer "+strings.TrimSpace(string(token)))
+	request.Header.Set("Content-Type", "application/json")
 	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	response, err := client.Do(request)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer response.Body.Close()
-	body, err := io.ReadAll(response.Body)
+	answer, err := io.ReadAll(response.Body)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return response.StatusCode, string(body)
+	return response.StatusCode, string(answer)
 }
 
 // With a listener for admins the public one has nothing that is tagged admin,
@@ -55,7 +56,7 @@ func TestAdminsListener(t *testing.T) {
 		{"GET", "/metrics", 404, 404},
 	} {
 		for face, want := range map[string]int{FaceHTTP: c.public, FaceAdmin: c.admin} {
-			if got, body := asAdmin(t, d, face, c.method, c.path); got != want {
+			if got, body := asAdmin(t, d, face, c.method, c.path, ""); got != want {
 				t.Errorf("%s: %s %s: %d, want %d: %s", face, c.method, c.path, got, want, body)
 			}
 		}
@@ -94,7 +95,7 @@ func TestW20NothingOfTheInsideIsPublic(t *testing.T) {
 	for _, path := range []string{
 		"/metrics", "/debug/pprof/", "/debug/pprof/heap", "/debug/vars", "/api/metrics", "/api/v1/metrics", "/api/v1/debug/pprof/",
 	} {
-		if status, body := asAdmin(t, d, FaceHTTP, "GET", path); status != http.StatusNotFound {
+		if status, body := asAdmin(t, d, FaceHTTP, "GET", path, ""); status != http.StatusNotFound {
 			t.Errorf("%s: %d %s", path, status, body)
 		}
 	}
