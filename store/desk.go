@@ -254,6 +254,7 @@ type Desk struct {
 	Templates     []Template
 	CustomFields  []CustomField
 	Rules         []Rule // by position
+	Webhooks      []Webhook
 
 	accounts map[string]*MailAccount // by key of address or alias
 	agents   map[string]*Agent       // by key of email

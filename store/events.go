@@ -18,7 +18,8 @@ const (
 	EventTicketCreated   EventKind = "ticket.created"
 	EventActivityCreated EventKind = "activity.created"
 	EventActivityChanged EventKind = "activity.changed"
-	EventAgentNotice     EventKind = "agent.notice" // for the agent AgentID alone
+	EventDeliveryChanged EventKind = "delivery.changed" // of an answer or an acknowledgement
+	EventAgentNotice     EventKind = "agent.notice"     // for the agent AgentID alone
 	// EventAccessEnded is for the open streams of AgentID and for no client: a
 	// session or a token of his is gone, or he is switched off.
 	EventAccessEnded EventKind = "access.ended"
@@ -43,6 +44,9 @@ type EventData struct {
 	Verdict Verdict  `json:"verdict,omitempty"` // where auth is one of them
 	Reason  string   `json:"reason,omitempty"`  // of a notice: a word for programs
 	Text    string   `json:"text,omitempty"`    // of a notice: for the agent to read
+
+	DeliveryID string        `json:"delivery_id,omitempty"` // of a delivery that changed
+	State      DeliveryState `json:"state,omitempty"`       // and where it stands since
 }
 
 // EventPosition is a place in the journal: that of an event, or the beginning
@@ -131,7 +135,8 @@ const pruneEvents = 1000
 
 // PruneEvents forgets the oldest events, those of before, at most 1000 of them.
 // It tells how many: when there are none left, 0. The newest event always
-// stays, so that positions go on rising.
+// stays, so that positions go on rising, and so does what webhooks are still to
+// be told.
 func (tx *Tx) PruneEvents(ctx context.Context, before time.Time) (int, error) {
 	if _, err := tx.exec(ctx, `DELETE FROM events WHERE `+tx.db.dialect.EventsForeign); err != nil {
 		return 0, err
@@ -141,6 +146,9 @@ func (tx *Tx) PruneEvents(ctx context.Context, before time.Time) (int, error) {
 		FROM (SELECT tx, id, at FROM events WHERE tx < `+settled+` ORDER BY tx, id LIMIT $2) AS oldest
 		WHERE at < $1 AND (tx, id) < (SELECT tx, id FROM events WHERE tx < `+settled+` ORDER BY tx DESC, id DESC LIMIT 1)
 		ORDER BY tx, id`, us(before), pruneEvents)
+	if err == nil {
+		old, err = tx.withoutUntold(ctx, old)
+	}
 	if err != nil || len(old) == 0 {
 		return 0, err
 	}

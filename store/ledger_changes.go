@@ -131,7 +131,23 @@ func (tx *Tx) FinishDelivery(ctx context.Context, id string, fence int64, o Outc
 			return d, false, err
 		}
 	}
-	return d, true, tx.writeDelivery(ctx, d)
+	if err := tx.writeDelivery(ctx, d); err != nil {
+		return d, true, err
+	}
+	return d, true, tx.tellDelivery(ctx, d)
+}
+
+// tellDelivery writes the event of a delivery that came to another state. That
+// it is being sent is not told, nor what becomes of notifications: an activity's
+// own state doesn't count them either.
+func (tx *Tx) tellDelivery(ctx context.Context, d Delivery) error {
+	if d.Ticket == 0 || d.Kind == MailNotification {
+		return nil
+	}
+	return tx.AddEvent(ctx, Event{
+		Kind: EventDeliveryChanged, Ticket: d.Ticket, ActivityID: d.ActivityID, At: d.UpdatedAt,
+		Data: EventData{DeliveryID: d.ID, State: d.State},
+	})
 }
 
 // finishes tells whether the holder of fence may write o. Taking a delivery
@@ -202,7 +218,16 @@ func (tx *Tx) ChangeDelivery(ctx context.Context, id, action string, now time.Ti
 		return d, Errorf(CodeConflict, "a delivery that is %s does not allow %s", from, action)
 	}
 	d.UpdatedAt = now
-	return d, tx.writeDelivery(ctx, d)
+	return d, tx.moveDelivery(ctx, from, d)
+}
+
+// moveDelivery writes a delivery, and tells of it where it stood elsewhere before.
+func (tx *Tx) moveDelivery(ctx context.Context, from DeliveryState, d Delivery) error {
+	err := tx.writeDelivery(ctx, d)
+	if err != nil || d.State == from {
+		return err
+	}
+	return tx.tellDelivery(ctx, d)
 }
 
 // BounceDelivery notes a bounce. A permanent one fails the delivery, whatever
@@ -218,6 +243,7 @@ func (tx *Tx) BounceDelivery(ctx context.Context, id string, code int, enhanced,
 	if err != nil {
 		return d, err
 	}
+	from := d.State
 	d.LastCode, d.LastText, d.UpdatedAt = code, text, now
 	if permanent {
 		d.Bounced = true
@@ -225,7 +251,7 @@ func (tx *Tx) BounceDelivery(ctx context.Context, id string, code int, enhanced,
 			d.State, d.Reason = Failure, reasonBounced
 		}
 	}
-	return d, tx.writeDelivery(ctx, d)
+	return d, tx.moveDelivery(ctx, from, d)
 }
 
 // ExplainWait makes queued deliveries that say nothing deferred, with a reason
@@ -234,10 +260,21 @@ func (tx *Tx) ExplainWait(ctx context.Context, reason string, now time.Time, ids
 	if len(ids) == 0 {
 		return nil
 	}
-	_, err := tx.exec(ctx, `UPDATE deliveries SET state = 'deferred', reason = $2, updated_at = $3
-		WHERE `+tx.db.dialect.In("id", "$1")+` AND state = 'queued' AND reason = ''`,
+	if err := tx.ready(true, nil); err != nil {
+		return err
+	}
+	waiting, err := list(ctx, tx, scanDelivery, `UPDATE deliveries SET state = 'deferred', reason = $2, updated_at = $3
+		WHERE `+tx.db.dialect.In("id", "$1")+` AND state = 'queued' AND reason = '' RETURNING `+deliveryColumns,
 		tx.db.dialect.Strings(ids), reason, us(now))
-	return err
+	if err != nil {
+		return err
+	}
+	for _, d := range waiting {
+		if err := tx.tellDelivery(ctx, d); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // WarnDelivery notes that the ticket was told that a delivery takes long.

@@ -14,6 +14,7 @@ const (
 	thingTemplate thingKind = "template"
 	thingField    thingKind = "custom_field"
 	thingRule     thingKind = "rule"
+	thingWebhook  thingKind = "webhook"
 )
 
 // Marker is a colour that agents mark tickets with.
@@ -93,6 +94,8 @@ func (d *Desk) addThing(kind thingKind, text string) error {
 		return addDoc(&d.CustomFields, text)
 	case thingRule:
 		return addDoc(&d.Rules, text)
+	case thingWebhook:
+		return addDoc(&d.Webhooks, text)
 	}
 	return nil
 }

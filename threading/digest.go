@@ -88,12 +88,8 @@ func (w *work) digest(ctx context.Context, agentID string) (more bool, err error
 	if err != nil || tickets == 0 {
 		return len(found) == digestLines, err
 	}
-	m := w.newMail(store.MailNotification, account, store.Ticket{}, store.Activity{})
-	m.ReplyTo, m.AutoSubmitted = "", "auto-generated"
-	m.MessageID = "digest." + strings.ReplaceAll(m.ID, "-", "") + "@" + domainOf(account.Address)
-	m.To = []store.Address{{Name: agent.Name, Address: agent.Email}}
-	m.Subject, m.Text = fmt.Sprintf("What happened in %d of your tickets", tickets), text
-	return len(found) == digestLines, w.send(ctx, account, m, []string{agent.Email})
+	subject := fmt.Sprintf("What happened in %d of your tickets", tickets)
+	return len(found) == digestLines, w.mailAgent(ctx, account, agent, "digest", subject, text)
 }
 
 // digestText tells the things ticket by ticket, in the order in which each ticket

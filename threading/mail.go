@@ -100,6 +100,17 @@ func (w *work) send(ctx context.Context, account *store.MailAccount, m store.Mai
 	return nil
 }
 
+// mailAgent sends an agent a mail that is about no ticket, and that nothing can
+// be answered to; its Message-ID begins with a word for what it is.
+func (w *work) mailAgent(ctx context.Context, account *store.MailAccount, agent *store.Agent, what, subject, text string) error {
+	m := w.newMail(store.MailNotification, account, store.Ticket{}, store.Activity{})
+	m.ReplyTo, m.AutoSubmitted = "", "auto-generated"
+	m.MessageID = what + "." + strings.ReplaceAll(m.ID, "-", "") + "@" + domainOf(account.Address)
+	m.To = []store.Address{{Name: agent.Name, Address: agent.Email}}
+	m.Subject, m.Text = subject, text
+	return w.send(ctx, account, m, []string{agent.Email})
+}
+
 // ours tells whether an address, with or without an extension, is an account's.
 func (w *work) ours(a message.Address) bool {
 	found, _ := account(w.desk, a)

@@ -28,7 +28,9 @@ func (c *applyCommand) Run(ctx context.Context, w *world) error {
 		return err
 	}
 	defer w.close(core)
-	lines, err := gateway.ApplyDesk(ctx, core.DB, file, gateway.ApplyOptions{DryRun: c.DryRun, Prune: c.Prune, Now: w.now})
+	lines, err := gateway.ApplyDesk(ctx, core.DB, file, gateway.ApplyOptions{
+		DryRun: c.DryRun, Prune: c.Prune, Now: w.now, Seal: core.Seal, Allow: core.Config.WebhooksAllow,
+	})
 	if err != nil {
 		return err
 	}

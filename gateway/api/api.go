@@ -50,7 +50,10 @@ type Options struct {
 	// private half sealed. Nil: making keys answers 503.
 	NewKey func(domain, selector, algorithm string) (store.DKIMKey, error)
 	// KeyRecord gives the zone-file line of a key. Nil: no record is shown.
-	KeyRecord       func(store.DKIMKey) string
+	KeyRecord func(store.DKIMKey) string
+	// Webhooks makes secrets of webhooks and tests them: *webhook.Service. Nil:
+	// there are no webhooks.
+	Webhooks        webhooks
 	MaxMessageBytes int64 // what the intake takes; 0: 70 MiB
 	// Composed gives the message of an outgoing activity as it leaves, unsigned;
 	// nil: it is not shown.
@@ -128,6 +131,7 @@ func (a *api) register() {
 	a.registerMyLogin()
 	a.registerAudit()
 	a.registerTickets()
+	a.registerBulk()
 	a.registerTicketActions()
 	a.registerWatchers()
 	a.registerTimes()
@@ -149,6 +153,7 @@ func (a *api) register() {
 	a.registerCompanies()
 	a.registerTokens()
 	a.registerKeys()
+	a.registerWebhooks()
 	a.registerDeliveries()
 	a.registerQuarantine()
 	a.registerExplain()

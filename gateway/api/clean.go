@@ -19,7 +19,7 @@ func checkStrings(in any) error {
 		return nil
 	}
 	p := newProblem(422, "a field holds characters that it may not")
-	p.Errors = w.errors
+	p.Errors = w.errors[:min(len(w.errors), maxErrors)]
 	return p
 }
 

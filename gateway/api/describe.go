@@ -24,8 +24,9 @@ func PagePolicy(page string) string {
 	return fmt.Sprintf("default-src 'none'; style-src 'sha256-%s'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'", styleHash(page))
 }
 
-// describe serves the OpenAPI document and the page for people. Both are made
-// once, of the operations that were registered, and need no token.
+// describe serves the OpenAPI document, in 3.1 and 3.0.3, and the page for
+// people. They are made once, of the operations that were registered, and need
+// no token.
 func (a *api) describe(mux *http.ServeMux) error {
 	for _, unused := range []string{"ErrorModel", "ErrorDetail"} { // huma's own; our problems look otherwise
 		delete(a.huma.OpenAPI().Components.Schemas.Map(), unused)
@@ -35,10 +36,16 @@ func (a *api) describe(mux *http.ServeMux) error {
 	if err != nil {
 		return fmt.Errorf("describe the API: %w", err)
 	}
-	mux.HandleFunc("GET "+Prefix+"/openapi.json", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		_, _ = w.Write(document)
-	})
+	older, err := olderDescription(a.huma.OpenAPI())
+	if err != nil {
+		return fmt.Errorf("describe the API for older readers: %w", err)
+	}
+	for path, text := range map[string][]byte{"/openapi.json": document, "/openapi-3.0.json": older} {
+		mux.HandleFunc("GET "+Prefix+path, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			_, _ = w.Write(text)
+		})
+	}
 	page, err := docs(a.huma.OpenAPI())
 	if err != nil {
 		return fmt.Errorf("make the page of the API: %w", err)

@@ -76,6 +76,67 @@ func TestTheDescriptionIsWhole(t *testing.T) {
 	f.checkReferences(d)
 }
 
+// Each closed set of words in the contract stands in the description.
+func TestTheWordsOfTheContractAreDescribed(t *testing.T) {
+	f := newFixture(t)
+	d := f.document()
+	for place, words := range map[string]string{
+		"TicketInput.kind":               "email enquiry internal",
+		"TicketShape.kind":               "email enquiry internal form portal",
+		"TicketChoice.kind":              "email enquiry internal form portal",
+		"TicketChoice.list":              "my overview drafts",
+		"TicketShape.priority":           "low normal high urgent",
+		"TicketInput.priority":           "low normal high urgent",
+		"TicketChange.priority":          "low normal high urgent",
+		"ActivityShape.type":             "incoming outgoing note status_change",
+		"ActivityShape.medium":           "email phone letter web portal internal",
+		"ActivityInput.type":             "outgoing incoming note", // status_change can't be POSTed
+		"ActivityInput.medium":           "email phone letter web portal internal",
+		"StatusInput.responsibility":     "us customer none",
+		"StatusMention.responsibility":   "us customer none",
+		"DeliveryShape.state":            "queued sending sent deferred failed unknown held cancelled",
+		"AccountInput.type":              "ticket system",
+		"AgentInput.role":                "agent admin",
+		"SubscriptionInputBody.type":     "standard informal",
+		"ConfirmInputBody.remember":      "nothing participant contact",
+		"ChannelInput.subject_tag":       "prepend append off",
+		"ChannelInput.stranger_followup": "hold append new",
+		"ChannelInput.require_dkim":      "off quarantine reject",
+		"TrustedSenderInput.customer":    "from reply_to",
+		"NewKeyBody.algorithm":           "rsa ed25519",
+		"EventShape.kind":                "ticket.created activity.created activity.changed delivery.changed agent.notice reset",
+	} {
+		name, property, _ := strings.Cut(place, ".")
+		var schema struct {
+			Properties map[string]struct{ Enum []string }
+		}
+		f.must(json.Unmarshal(d.Components.Schemas[name], &schema))
+		if got := strings.Join(schema.Properties[property].Enum, " "); got != words {
+			t.Errorf("%s is one of %q, want %q", place, got, words)
+		}
+	}
+}
+
+// What is written for readers of OpenAPI 3.0 is the same, in the words of 3.0.
+func TestTheOlderDescription(t *testing.T) {
+	f := newFixture(t)
+	raw := f.do("nobody", "GET", "/openapi-3.0.json", nil).is(200).Body.String()
+	var older document
+	f.must(json.Unmarshal([]byte(raw), &older))
+	newer := f.document()
+	if older.OpenAPI != "3.0.3" || len(older.Paths) != len(newer.Paths) || len(older.Components.Schemas) != len(newer.Components.Schemas) {
+		t.Errorf("%s with %d paths and %d schemas", older.OpenAPI, len(older.Paths), len(older.Components.Schemas))
+	}
+	for _, word := range []string{`"type":"null"`, `"type":[`, `"oneOf":[{"$ref"`} {
+		if strings.Contains(raw, word) {
+			t.Errorf("it says %s", word)
+		}
+	}
+	if ticket := string(older.Components.Schemas["TicketShape"]); !strings.Contains(ticket, `"contact":{"allOf":[{"$ref":"#/components/schemas/ContactMention"}],"nullable":true}`) {
+		t.Errorf("a contact may not be null: %s", ticket)
+	}
+}
+
 func (f *fixture) checkParameters(where, path, method string, op operation) {
 	f.t.Helper()
 	named := map[string]int{}

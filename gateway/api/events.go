@@ -62,7 +62,7 @@ type eventsQuery struct {
 // eventShape is the data of one event.
 type eventShape struct {
 	ID         string          `json:"id" doc:"of the event, to go on behind it"`
-	Kind       string          `json:"kind" doc:"ticket.created, activity.created, activity.changed, agent.notice, or reset: events are missing, read anew what you show"`
+	Kind       string          `json:"kind" enum:"ticket.created,activity.created,activity.changed,delivery.changed,agent.notice,reset" doc:"reset: events are missing, read anew what you show"`
 	At         time.Time       `json:"at"`
 	Ticket     *int64          `json:"ticket"`
 	ActivityID *string         `json:"activity_id"`

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -17,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"ticketgate/gateway/api"
+	"ticketgate/gateway/webhook"
 	"ticketgate/store"
 	"ticketgate/store/sqlite"
 	"ticketgate/threading"
@@ -29,6 +31,7 @@ type fixture struct {
 	t        *testing.T
 	ctx      context.Context
 	db       *store.DB
+	path     string // of its file
 	service  *threading.Service
 	seal     *store.Sealer
 	file     string  // of the database
@@ -44,6 +47,7 @@ type fixture struct {
 	statuses map[string]string // ids by name
 	mu       sync.Mutex
 	now      time.Time
+	hooks    *webhook.Service
 	queued   []store.Due
 	removed  []string
 }
@@ -120,6 +124,20 @@ func (f *fixture) found() {
 		PublicURL: "http://desk.example.test", Now: f.clock,
 	})
 	f.must(err)
+	f.webhooks()
+}
+
+// webhooks makes what sends to webhooks; it allows loopback, and nothing runs.
+func (f *fixture) webhooks() {
+	f.t.Helper()
+	seal, err := store.NewSealer([]string{"a secret for tests"})
+	f.must(err)
+	f.hooks, err = webhook.New(webhook.Options{
+		DB: f.db, Seal: seal, Reference: f.service.Reference, Disable: f.service.DisableWebhook, Now: f.clock,
+		Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
+	})
+	f.must(err)
+	f.t.Cleanup(f.hooks.Close)
 }
 
 // people makes the desk and those who look at it.
@@ -203,6 +221,7 @@ func (f *fixture) serve(change func(*api.Options)) {
 				Public: "cHVibGlj", Private: []byte("secret half"), CreatedAt: f.clock(),
 			}, nil
 		},
+		Webhooks: f.hooks,
 		KeyRecord: func(k store.DKIMKey) string {
 			return k.Selector + "._domainkey." + k.Domain + `. IN TXT "v=DKIM1; k=` + k.Algorithm + "; p=" + k.Public + `"`
 		},

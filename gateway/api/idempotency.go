@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -32,7 +33,7 @@ const (
 func (a *api) once(hc checked, c *call, key string, next func(huma.Context)) {
 	ctx := hc.Context()
 	url := hc.URL()
-	sum := sha256.Sum256(hc.body)
+	sum := sha256.Sum256(slices.Concat([]byte(url.RawQuery), []byte{0}, hc.body)) // what the query asks for belongs to it
 	run := store.Answered{
 		Caller: c.credential(), Path: url.Path, Key: key, BodyHash: hex.EncodeToString(sum[:]), At: a.Now(),
 	}

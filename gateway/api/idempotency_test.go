@@ -2,11 +2,13 @@ package api_test
 
 import (
 	"context"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"ticketgate/deploy/testbed"
 	"ticketgate/gateway/api"
 	"ticketgate/store"
 )
@@ -127,4 +129,63 @@ func TestAnAbandonedPOSTIsRunAgain(t *testing.T) {
 	if r := f.do("admin", "POST", "/dkim-keys", body, "Idempotency-Key", "crashed").is(409); r.text("reason") != "duplicate" {
 		t.Errorf("it was not run: %s", r.Body)
 	}
+}
+
+// W23: one key is one answer, whichever node is asked, and however often at once.
+func TestW23OneKeyOverTwoNodes(t *testing.T) {
+	url := testbed.SharedPostgres(t).NewDatabase(t)
+	nodes := []*fixture{onPostgres(t, url), onPostgres(t, url)}
+	nodes[0].people()
+	nodes[1].tokens = nodes[0].tokens
+	for _, f := range nodes {
+		f.serve(nil)
+	}
+	number, _ := nodes[0].mailIn(customersMail)
+	path, body := nodes[0].ticketPath(number)+"/activities", m{"type": "outgoing", "text": "t"}
+	answers := make([]reply, 10)
+	var group sync.WaitGroup
+	for i := range answers {
+		group.Go(func() { answers[i] = nodes[i%2].do("standard", "POST", path, body, "Idempotency-Key", "k") })
+	}
+	group.Wait()
+	first := nodes[0].do("standard", "POST", path, body, "Idempotency-Key", "k").is(201)
+	made := 0
+	for _, r := range answers {
+		switch r.Code {
+		case 201:
+			made++
+			if r.Body.String() != first.Body.String() {
+				t.Errorf("another answer: %s", r.Body)
+			}
+		case 409:
+			if r.is(409).text("reason") != "running" {
+				t.Errorf("refused: %s", r.Body)
+			}
+		default:
+			t.Errorf("%d %s", r.Code, r.Body)
+		}
+	}
+	sent := nodes[1].do("standard", "GET", path+"/"+first.text("id")+"/deliveries", nil).items()
+	if all := nodes[1].do("standard", "GET", path, nil).items(); made == 0 || len(all) != 2 || len(sent) != 1 {
+		t.Errorf("%d answers, %d activities, %d deliveries", made, len(all), len(sent))
+	}
+	if r := nodes[1].do("standard", "POST", path, body, "Idempotency-Key", "k").is(201); r.Body.String() != first.Body.String() {
+		t.Errorf("the other node answers %s", r.Body)
+	}
+	nodes[1].do("standard", "POST", path, m{"type": "note", "text": "t"}, "Idempotency-Key", "k").is(422).refuses("Idempotency-Key")
+}
+
+// What the query asks for belongs to what a key stands for.
+func TestAKeyIsGoodForOneQuery(t *testing.T) {
+	f := newFixture(t)
+	number, _ := f.mailIn(customersMail)
+	mail := strings.ReplaceAll(customersMail, "one@", "two@")
+	post := func(query string) reply {
+		return f.do("standard", "POST", "/messages?account_id="+f.account+query, mail, "Content-Type", "message/rfc822", "Idempotency-Key", "k")
+	}
+	first := post("").is(201)
+	if again := post("").is(201); again.Body.String() != first.Body.String() {
+		t.Errorf("again: %s", again.Body)
+	}
+	post("&ticket=" + strconv.FormatInt(number, 10)).is(422).refuses("Idempotency-Key")
 }

@@ -45,6 +45,7 @@ var matrix = map[string]string{
 	"GET /me":                                                  everyone,
 	"GET /tickets":                                             everyone,
 	"POST /tickets":                                            everyone,
+	"POST /tickets/bulk":                                       everyone,
 	"GET /tickets/{number}":                                    seen,
 	"PATCH /tickets/{number}":                                  seen,
 	"POST /tickets/{number}/merge":                             seen,
@@ -149,6 +150,15 @@ var matrix = map[string]string{
 	"POST /dkim-keys/{id}/activate":                            admins,
 	"POST /dkim-keys/{id}/retire":                              admins,
 	"DELETE /dkim-keys/{id}":                                   admins,
+	"GET /webhooks":                                            admins,
+	"POST /webhooks":                                           admins,
+	"GET /webhooks/{id}":                                       admins,
+	"PATCH /webhooks/{id}":                                     admins,
+	"DELETE /webhooks/{id}":                                    admins,
+	"POST /webhooks/{id}/rotate":                               admins,
+	"POST /webhooks/{id}/test":                                 admins,
+	"GET /webhooks/{id}/deliveries":                            admins,
+	"POST /webhooks/{id}/deliveries/{delivery_id}/retry":       admins,
 	"GET /deliveries":                                          everyone,
 	"GET /deliveries/{id}":                                     seen,
 	"POST /deliveries/{id}/retry":                              seen,
@@ -242,9 +252,11 @@ func (f *fixture) world() world {
 	f.do("admin", "POST", f.ticketPath(number)+"/watchers", m{"agent_id": f.agents["standard"]}).is(201)
 	kept := f.do("admin", "POST", f.ticketPath(number)+"/files", m{"name": "a.txt", "content": "YQ=="}).is(201).text("id")
 	f.setTOTP("informal")
+	hook, message := f.toldWebhook()
 	return world{
 		"/sessions": f.logIn("admin").session,
 		"/times":    f.do("admin", "POST", f.ticketPath(number)+"/times", m{"minutes": 5}).is(201).text("id"), "/links": "1", "/tickets/files": kept,
+		"/webhooks": hook, "/webhooks/deliveries": message,
 		"/watchers": f.agents["standard"],
 		"/tickets":  fmt.Sprint(number), "/activities": incoming, "/attachments": file, "/deliveries": delivery,
 		"/channels": f.channel, "/subscriptions": f.agents["standard"], "/statuses": status, "/mail-accounts": f.account,

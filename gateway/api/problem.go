@@ -172,6 +172,10 @@ func (a *api) report(ctx context.Context, err error) *problem {
 	return &p
 }
 
+// maxErrors is how many refused fields one answer names: a body with a million
+// of them gets no longer an answer than one with a hundred.
+const maxErrors = 100
+
 // plainProblem rewrites the errors of huma's own checks: they echo the value
 // that was refused, and call the field a location.
 func (a *api) plainProblem(hc huma.Context, _ string, v any) (any, error) {
@@ -181,7 +185,7 @@ func (a *api) plainProblem(hc huma.Context, _ string, v any) (any, error) {
 	}
 	p := newProblem(m.Status, "what was sent does not fit")
 	p.RequestID = requestID(hc.Context())
-	for _, e := range m.Errors {
+	for _, e := range m.Errors[:min(len(m.Errors), maxErrors)] {
 		p.Errors = append(p.Errors, plainError(e))
 	}
 	return p, nil

@@ -100,7 +100,7 @@ func TestPathsAndMethodsThatThereAreNot(t *testing.T) {
 	}
 }
 
-// A fault of ours says nothing of itself, and its request id leads to the log.
+// W18: a fault of ours says nothing of itself, and its request id leads to the log.
 func TestW18AFaultIsForTheLog(t *testing.T) {
 	f := newFixture(t)
 	for _, explain := range []func(context.Context, []byte, string, string) (any, error){

@@ -70,7 +70,7 @@ type contactMention struct {
 type statusMention struct {
 	ID             string `json:"id"`
 	Name           string `json:"name"`
-	Responsibility string `json:"responsibility" doc:"us, customer or none, as the channel has it"`
+	Responsibility string `json:"responsibility" enum:"us,customer,none" doc:"as the channel has it"`
 }
 
 type participantShape struct {
@@ -97,12 +97,12 @@ type ticketShape struct {
 	ID              string             `json:"id"`
 	Number          int64              `json:"number,omitempty" doc:"a draft has none"`
 	Reference       string             `json:"reference"`
-	Kind            store.TicketKind   `json:"kind"`
+	Kind            store.TicketKind   `json:"kind" enum:"email,enquiry,internal,form,portal"`
 	Subject         string             `json:"subject"`
 	ChannelID       string             `json:"channel_id"`
 	StatusID        string             `json:"status_id"`
 	Status          *statusMention     `json:"status"`
-	Priority        store.Priority     `json:"priority"`
+	Priority        store.Priority     `json:"priority" enum:"low,normal,high,urgent"`
 	MarkerID        *string            `json:"marker_id"`
 	Contact         *contactMention    `json:"contact"`
 	Company         *named             `json:"company"`
@@ -187,8 +187,8 @@ type activityShape struct {
 	CreatedBy    *string              `json:"created_by"`
 	AccountID    *string              `json:"account_id"`
 	Answers      *string              `json:"answers" doc:"the activity that it answers"`
-	Type         store.ActivityType   `json:"type"`
-	Medium       store.Medium         `json:"medium"`
+	Type         store.ActivityType   `json:"type" enum:"incoming,outgoing,note,status_change"`
+	Medium       store.Medium         `json:"medium" enum:"email,phone,letter,web,portal,internal"`
 	Author       store.Author         `json:"author"`
 	From         []store.Address      `json:"from"`
 	To           []store.Address      `json:"to"`
@@ -252,9 +252,9 @@ type deliveryShape struct {
 	ID            string              `json:"id"`
 	ActivityID    string              `json:"activity_id"`
 	Ticket        int64               `json:"ticket"`
-	Kind          store.MailKind      `json:"kind"`
+	Kind          store.MailKind      `json:"kind" enum:"answer,acknowledgement,notification"`
 	Recipient     string              `json:"recipient"`
-	State         store.DeliveryState `json:"state"`
+	State         store.DeliveryState `json:"state" enum:"queued,sending,sent,deferred,failed,unknown,held,cancelled"`
 	Reason        string              `json:"reason"`
 	Attempts      []store.Attempt     `json:"attempts"`
 	NextAttemptAt *time.Time          `json:"next_attempt_at"`

@@ -23,32 +23,38 @@ func (a *api) registerTickets() {
 
 type ticketQuery struct {
 	Paging
-	List      string `query:"list" enum:"my,overview,drafts" default:"overview" doc:"my: made by, owned by, given to or watched by me, or in a channel that I subscribe as standard; drafts: what I have not sent yet, by no other parameter"`
-	ChannelID string `query:"channel_id" maxLength:"64"`
-	StatusID  string `query:"status_id" maxLength:"64"`
-	Open      string `query:"open" enum:"true,false"`
-	OwnerID   string `query:"owner_id" maxLength:"64"`
-	ContactID string `query:"contact_id" maxLength:"64"`
-	CompanyID string `query:"company_id" maxLength:"64"`
-	Kind      string `query:"kind" enum:"email,enquiry,internal,form,portal"`
-	MarkerID  string `query:"marker_id" maxLength:"64"`
-	Priority  string `query:"priority" enum:"low,normal,high,urgent"`
-	Field     string `query:"field" maxLength:"2100" doc:"a custom field and its value, such as serial:4711"`
-	Query     string `query:"q" maxLength:"500" doc:"full text over subject, text, addresses, reference and attachment names"`
-	Sort      string `query:"sort" enum:"number,-number,created_at,-created_at,updated_at,-updated_at,last_incoming_at,-last_incoming_at,priority,-priority" default:"-number"`
+	TicketChoice
+	Sort string `query:"sort" enum:"number,-number,created_at,-created_at,updated_at,-updated_at,last_incoming_at,-last_incoming_at,priority,-priority" default:"-number"`
 }
 
-func (q *ticketQuery) filter(c *call) store.TicketFilter {
+// TicketChoice says which tickets are meant: in the query of the list, and in
+// the body of a change of many.
+type TicketChoice struct {
+	List      string `query:"list" json:"list" enum:"my,overview,drafts" default:"overview" doc:"my: made by, owned by, given to or watched by me, or in a channel that I subscribe as standard; drafts: what I have not sent yet, by no other parameter"`
+	ChannelID string `query:"channel_id" json:"channel_id" maxLength:"64"`
+	StatusID  string `query:"status_id" json:"status_id" maxLength:"64"`
+	Open      string `query:"open" json:"open" enum:"true,false"`
+	OwnerID   string `query:"owner_id" json:"owner_id" maxLength:"64"`
+	ContactID string `query:"contact_id" json:"contact_id" maxLength:"64"`
+	CompanyID string `query:"company_id" json:"company_id" maxLength:"64"`
+	Kind      string `query:"kind" json:"kind" enum:"email,enquiry,internal,form,portal"`
+	MarkerID  string `query:"marker_id" json:"marker_id" maxLength:"64"`
+	Priority  string `query:"priority" json:"priority" enum:"low,normal,high,urgent"`
+	Field     string `query:"field" json:"field" maxLength:"2100" doc:"a custom field and its value, such as serial:4711"`
+	Query     string `query:"q" json:"q" maxLength:"500" doc:"full text over subject, text, addresses, reference and attachment names"`
+}
+
+func (q *TicketChoice) filter(desk *store.Desk, c *call) (store.TicketFilter, error) {
 	f := store.TicketFilter{
 		VisibleTo: c.agent.ID, List: q.List, ChannelID: q.ChannelID, StatusID: q.StatusID, OwnerID: q.OwnerID,
 		ContactID: q.ContactID, CompanyID: q.CompanyID, Kind: store.TicketKind(q.Kind), MarkerID: q.MarkerID,
-		Priority: store.Priority(q.Priority), Query: q.Query, Sort: q.Sort, Cursor: q.Cursor, Limit: q.Limit,
+		Priority: store.Priority(q.Priority), Query: q.Query,
 	}
 	if q.Open != "" {
 		open := q.Open == "true"
 		f.Open = &open
 	}
-	return f
+	return f, byField(desk, q.Field, &f)
 }
 
 func (a *api) listTickets(ctx context.Context, c *call, in *ticketQuery) (*page[ticketShape], error) {
@@ -60,11 +66,12 @@ func (a *api) listTickets(ctx context.Context, c *call, in *ticketQuery) (*page[
 		if err != nil {
 			return nil, err
 		}
-		filter := in.filter(c)
-		if err := byField(desk, in.Field, &filter); err != nil {
+		f, err := in.filter(desk, c)
+		if err != nil {
 			return nil, err
 		}
-		found, next, err := tx.Tickets(ctx, filter)
+		f.Sort, f.Cursor, f.Limit = in.Sort, in.Cursor, in.Limit
+		found, next, err := tx.Tickets(ctx, f)
 		if err != nil {
 			return nil, err
 		}
@@ -306,37 +313,41 @@ type participantInput struct {
 type ticketPatch struct {
 	OnTicket
 	IfMatch string `header:"If-Match" maxLength:"100"`
-	Body    struct {
-		Subject       opt[string]        `json:"subject" maxLength:"1000"`
-		StatusID      opt[string]        `json:"status_id" maxLength:"64"`
-		ChannelID     opt[string]        `json:"channel_id" maxLength:"64"`
-		OwnerID       opt[string]        `json:"owner_id" maxLength:"64"`
-		ResponsibleID opt[string]        `json:"responsible_id" maxLength:"64"`
-		MarkerID      opt[string]        `json:"marker_id" maxLength:"64"`
-		ContactID     opt[string]        `json:"contact_id" maxLength:"64"`
-		Priority      opt[string]        `json:"priority" enum:"low,normal,high,urgent"`
-		Tags          opt[[]string]      `json:"tags" maxItems:"50"`
-		Fields        map[string]any     `json:"fields" doc:"values of custom fields, by key; null takes one away"`
-		Participants  []participantInput `json:"participants" maxItems:"200" doc:"whom to switch on or off for the next answer, or to add; those not named stay as they are"`
-		Comment       string             `json:"comment" maxLength:"10000" lines:"many" doc:"kept with the activity that this PATCH writes"`
-	}
+	Body    ticketChange
 }
 
-func (a *api) patchTicket(ctx context.Context, c *call, in *ticketPatch) (*ticketAnswer, error) {
-	b := &in.Body
+// ticketChange is what a PATCH changes of a ticket.
+type ticketChange struct {
+	Subject       opt[string]        `json:"subject" maxLength:"1000"`
+	StatusID      opt[string]        `json:"status_id" maxLength:"64"`
+	ChannelID     opt[string]        `json:"channel_id" maxLength:"64"`
+	OwnerID       opt[string]        `json:"owner_id" maxLength:"64"`
+	ResponsibleID opt[string]        `json:"responsible_id" maxLength:"64"`
+	MarkerID      opt[string]        `json:"marker_id" maxLength:"64"`
+	ContactID     opt[string]        `json:"contact_id" maxLength:"64"`
+	Priority      opt[string]        `json:"priority" enum:"low,normal,high,urgent"`
+	Tags          opt[[]string]      `json:"tags" maxItems:"50"`
+	Fields        map[string]any     `json:"fields" doc:"values of custom fields, by key; null takes one away"`
+	Participants  []participantInput `json:"participants" maxItems:"200" doc:"whom to switch on or off for the next answer, or to add; those not named stay as they are"`
+	Comment       string             `json:"comment" maxLength:"10000" lines:"many" doc:"kept with the activity that this PATCH writes"`
+}
+
+// patch gives the change as threading takes it; fields of a refusal lie below
+// the name of where it stands.
+func (b *ticketChange) patch(below string) (p threading.TicketPatch, err error) {
 	var errs []fieldError
 	for field, null := range map[string]bool{"subject": b.Subject.Null, "status_id": b.StatusID.Null, "channel_id": b.ChannelID.Null} {
 		if null {
-			errs = append(errs, fieldError{Field: field, Message: "can't be cleared"})
+			errs = append(errs, fieldError{Field: below + field, Message: "can't be cleared"})
 		}
 	}
 	if err := refused(errs); err != nil {
-		return nil, err
+		return p, err
 	}
-	p := threading.TicketPatch{
+	p = threading.TicketPatch{
 		Subject: b.Subject.clearable(), StatusID: b.StatusID.clearable(), ChannelID: b.ChannelID.clearable(),
 		OwnerID: b.OwnerID.clearable(), ResponsibleID: b.ResponsibleID.clearable(), MarkerID: b.MarkerID.clearable(),
-		ContactID: b.ContactID.clearable(), Tags: b.Tags.clearable(), Fields: b.Fields, Comment: b.Comment, IfVersion: ifMatch(in.IfMatch),
+		ContactID: b.ContactID.clearable(), Tags: b.Tags.clearable(), Fields: b.Fields, Comment: b.Comment,
 	}
 	for _, someone := range b.Participants {
 		p.Participants = append(p.Participants, threading.ParticipantPatch(someone))
@@ -348,6 +359,15 @@ func (a *api) patchTicket(ctx context.Context, c *call, in *ticketPatch) (*ticke
 		}
 		p.Priority = &priority
 	}
+	return p, nil
+}
+
+func (a *api) patchTicket(ctx context.Context, c *call, in *ticketPatch) (*ticketAnswer, error) {
+	p, err := in.Body.patch("")
+	if err != nil {
+		return nil, err
+	}
+	p.IfVersion = ifMatch(in.IfMatch)
 	t, err := a.Desk.PatchTicket(ctx, c.agent, c.ticket.Number, p)
 	if err != nil {
 		return nil, err

@@ -31,6 +31,7 @@ type Config struct {
 	SMTP            IntakeConfig // shares limits, timeout and certificate with LMTP
 	HTTP            HTTPConfig
 	OIDC            OIDCConfig
+	AdminListen     []Address // has what is tagged admin, which http.listen then has not; none: http.listen has it
 	MetricsListen   []Address
 	LookupListen    []Address // Postfix asks for recipients there
 	StoreURL        URL       // "sqlite:PATH" or "postgres://..."
@@ -41,8 +42,9 @@ type Config struct {
 	Rules           RulesConfig
 	Outbound        OutboundConfig
 	CRM             CRMConfig
-	EventsDays      int // how long the journal of events is kept; 0: for ever
-	AuditDays       int // how long the audit log is kept; 0: for ever
+	WebhooksAllow   []netip.Prefix // private networks that webhooks may reach, with http as well
+	EventsDays      int            // how long the journal of events is kept; 0: for ever
+	AuditDays       int            // how long the audit log is kept; 0: for ever
 	TimeZone        *time.Location
 	Language        string
 	LogLevel        string // debug, info, warn, error

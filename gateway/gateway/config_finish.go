@@ -29,7 +29,8 @@ func (s *settings) finish() {
 	s.checkReach("smtp", c.SMTP)
 	s.checkCertificate("http", c.HTTP.TLS)
 	s.checkCertificate("lmtp", c.LMTP.TLS)
-	s.checkMetricsApart()
+	s.checkApart("metrics.listen", c.MetricsListen)
+	s.checkApart("admin.listen", c.AdminListen)
 	s.checkCRM()
 	s.checkOIDC()
 }
@@ -91,12 +92,12 @@ func (s *settings) checkCertificate(face string, files CertificateFiles) {
 	}
 }
 
-// checkMetricsApart keeps the metrics off the public listener.
-func (s *settings) checkMetricsApart() {
-	for _, m := range s.config.MetricsListen {
+// checkApart keeps what others must not reach off the public listener.
+func (s *settings) checkApart(key string, listen []Address) {
+	for _, m := range listen {
 		for _, h := range s.config.HTTP.Listen {
 			if m == h && !strings.HasSuffix(m.Address, ":0") {
-				s.problem(s.where["metrics.listen"], "metrics.listen", m.String()+" is http.listen as well")
+				s.problem(s.where[key], key, m.String()+" is http.listen as well")
 			}
 		}
 	}

@@ -47,7 +47,7 @@ var configKeys = []configKey{
 	}},
 	{"http.tls_cert", func(c *Config, v value) error { return v.path(&c.HTTP.TLS.Cert) }},
 	{"http.tls_key", func(c *Config, v value) error { return v.path(&c.HTTP.TLS.Key) }},
-	{"admin.listen", nil},
+	{"admin.listen", func(c *Config, v value) error { return v.addresses(&c.AdminListen) }},
 	{"metrics.listen", func(c *Config, v value) error { return v.addresses(&c.MetricsListen) }},
 	{"store.url", func(c *Config, v value) error { return v.url(&c.StoreURL, "sqlite", "postgres", "postgresql") }},
 	{"redis.url", func(c *Config, v value) error {
@@ -65,6 +65,7 @@ var configKeys = []configKey{
 	{"crm.url", func(c *Config, v value) error { return v.url(&c.CRM.URL, "https", "http") }},
 	{"crm.token", func(c *Config, v value) error { return v.secret(&c.CRM.Token) }},
 	{"crm.refresh", func(c *Config, v value) error { return v.duration(&c.CRM.Refresh, time.Second) }},
+	{"webhooks.allow", func(c *Config, v value) error { return v.networks(&c.WebhooksAllow) }},
 	{"arc.trusted_sealers", func(c *Config, v value) error { return v.hostnames(&c.TrustedSealers) }},
 	{"oidc.issuer", func(c *Config, v value) error { return v.issuer(&c.OIDC.Issuer) }},
 	{"oidc.client_id", func(c *Config, v value) (err error) { c.OIDC.ClientID, err = v.text(); return err }},

@@ -157,8 +157,8 @@ func TestBrokenConfigurationIsRefusedWithItsPlace(t *testing.T) {
 			want: `c.toml:2: oidc.issuer: "login.example" is no issuer: want https://id.example.org`,
 		},
 		"feature to come, by environment": {
-			env:  []string{"TICKETGATE_ADMIN_LISTEN=127.0.0.1:1"},
-			want: `TICKETGATE_ADMIN_LISTEN: not yet available`,
+			env:  []string{"TICKETGATE_RETENTION_RAW_DAYS=7"},
+			want: `TICKETGATE_RETENTION_RAW_DAYS: not yet available`,
 		},
 		"origin with a path": {
 			file: "http.allowed_origins = [\"https://ui.example/\"]\n",
@@ -207,6 +207,14 @@ func TestBrokenConfigurationIsRefusedWithItsPlace(t *testing.T) {
 		"metrics in public": {
 			file: "metrics.listen = \"127.0.0.1:8025\"\n",
 			want: `c.toml:1: metrics.listen: 127.0.0.1:8025 is http.listen as well`,
+		},
+		"admin's listener on the public one": {
+			file: "admin.listen = \"127.0.0.1:8025\"\n",
+			want: `c.toml:1: admin.listen: 127.0.0.1:8025 is http.listen as well`,
+		},
+		"no network": {
+			file: "webhooks.allow = \"intranet\"\n",
+			want: `c.toml:1: webhooks.allow: "intranet" is no network: want 192.0.2.0/24 or an address`,
 		},
 		"everything at once": {
 			file: "nonsense = 1\noutbound.workers = \"8\"\n",

@@ -162,6 +162,9 @@ func (c *Core) checkSecret(ctx context.Context, look bool) error {
 		}
 		if kept == "" {
 			sealed := c.Seal.Seal(metaSecret, []byte("ticketgate"))
+			if err := c.resealWebhooks(ctx, tx); err != nil {
+				return err
+			}
 			return tx.SetMeta(ctx, metaSecret, base64.StdEncoding.EncodeToString(sealed))
 		}
 		sealed, err := base64.StdEncoding.DecodeString(kept)
@@ -199,6 +202,9 @@ func (c *Core) reseal(ctx context.Context, tx *store.Tx) error {
 		if err := tx.PutDKIMKey(ctx, k); err != nil {
 			return err
 		}
+	}
+	if err := c.resealWebhooks(ctx, tx); err != nil {
+		return err
 	}
 	return tx.SetMeta(ctx, metaSecret, base64.StdEncoding.EncodeToString(c.Seal.Seal(metaSecret, []byte("ticketgate"))))
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"ticketgate/gateway/api"
+	"ticketgate/gateway/webhook"
 	"ticketgate/store"
 )
 
@@ -40,6 +41,7 @@ type Daemon struct {
 	metrics *metrics
 	health  *health
 	core    *Core
+	hooks   *webhook.Service
 	certs   map[string]*certificate // by face
 	web     []*webServer
 	end     cleanup
@@ -97,6 +99,10 @@ func (d *Daemon) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	admin, err := d.open(ctx, FaceAdmin, d.config.AdminListen)
+	if err != nil {
+		return err
+	}
 	observed, err := d.open(ctx, FaceMetrics, d.config.MetricsListen)
 	if err != nil {
 		return err
@@ -108,6 +114,9 @@ func (d *Daemon) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := d.openWebhooks(); err != nil {
+		return err
+	}
 	in := d.newIntake()
 	d.end.push("web", d.stopWeb) // after the intake has drained: until then /readyz says so
 	if err := d.startIntake(ctx, in); err != nil {
@@ -115,10 +124,7 @@ func (d *Daemon) start(ctx context.Context) error {
 	}
 	d.health = d.newHealth(sending)
 	d.startJobs(in)
-	if err := d.startWeb(public, observed, in, sending); err != nil {
-		return err
-	}
-	return nil
+	return d.startWeb(web{public, admin, observed}, in, sending)
 }
 
 // Stop drains: no new transaction is taken, running ones end. What has not
@@ -275,6 +281,7 @@ func (d *Daemon) startJobs(in *intake) {
 		jobs.Go(func() { lookUpContacts(ctx, d.core.Threading, d.log) })
 	}
 	jobs.Go(func() { runTimeRules(ctx, d.core.Threading, d.log) })
+	jobs.Go(func() { d.hooks.Run(ctx) })
 	jobs.Go(func() { sendDigests(ctx, d.core.Threading, d.log) })
 	jobs.Go(func() {
 		tidy(ctx, d.core.DB, retention{events: d.config.EventsDays, audit: d.config.AuditDays}, d.opt.Now, d.log)
@@ -306,19 +313,39 @@ func (d *Daemon) newHealth(s *sending) *health {
 	return h
 }
 
-// startWeb serves the API and the metrics.
-func (d *Daemon) startWeb(public, observed []net.Listener, in *intake, s *sending) error {
+// web is the listeners of the HTTP faces.
+type web struct {
+	public, admin, observed []net.Listener
+}
+
+// startWeb serves the API and the metrics. Where admins have a listener of their
+// own it has the whole API, and the public one leaves out what is for them.
+func (d *Daemon) startWeb(on web, in *intake, s *sending) error {
 	drain := make(chan struct{})
 	// The last step, and so the first to be ended: a stream has no end of its
 	// own that could be waited for.
 	d.end.pushClose("event streams", func() error { close(drain); return nil })
-	handler, err := d.newAPI(in, s, drain)
+	options := d.apiOptions(in, s, drain)
+	d.serve(FaceMetrics, metricsHandler(d.metrics, d.health), on.observed, nil)
+	if len(on.admin) > 0 {
+		whole := options
+		whole.PublicURL = originOf(d.config.HTTP.TLS.Enabled(), on.admin[0].Addr())
+		if err := d.serveAPI(FaceAdmin, whole, on.admin); err != nil {
+			return err
+		}
+		options.HideAdmin = true
+	}
+	return d.serveAPI(FaceHTTP, options, on.public)
+}
+
+func (d *Daemon) serveAPI(face string, options api.Options, listeners []net.Listener) error {
+	handler, err := api.New(options)
 	if err != nil {
 		return err
 	}
-	d.serve(FaceMetrics, metricsHandler(d.metrics, d.health), observed, nil)
-	d.serve(FaceHTTP, publicHandler(handler, d.health, newPage(d.core.DB, d.health, d.opt.Version),
-		strings.HasPrefix(d.publicURL(nil), "https:")), public, d.certs[FaceHTTP])
+	page := newPage(d.core.DB, d.health, d.opt.Version)
+	https := strings.HasPrefix(options.PublicURL, "https:")
+	d.serve(face, publicHandler(handler, d.health, page, https), listeners, d.certs[FaceHTTP])
 	return nil
 }
 
@@ -341,17 +368,18 @@ func (d *Daemon) stopWeb(ctx context.Context) error {
 	return failed
 }
 
-func (d *Daemon) newAPI(in *intake, s *sending, drain <-chan struct{}) (http.Handler, error) {
+func (d *Daemon) apiOptions(in *intake, s *sending, drain <-chan struct{}) api.Options {
 	explainer := &Explainer{intake: in}
 	opt := api.Options{
-		DB: d.core.DB, Seal: d.core.Seal, AllowedOrigins: d.config.HTTP.AllowedOrigins, TrustedProxies: d.config.HTTP.TrustedProxies, Desk: d.core.Threading, Queued: s.service.Queued, Removed: s.service.Removed,
+		DB: d.core.DB, Seal: d.core.Seal, AllowedOrigins: d.config.HTTP.AllowedOrigins, TrustedProxies: d.config.HTTP.TrustedProxies,
+		Desk: d.core.Threading, Queued: s.service.Queued, Removed: s.service.Removed,
 		Explain: func(ctx context.Context, raw []byte, to, from string) (any, error) {
 			return explainer.Explain(ctx, raw, to, from)
 		},
 		Release: func(ctx context.Context, agent *store.Agent, id string) (store.Ticket, error) {
 			return in.release(ctx, d.core.DB, agent, id)
 		},
-		HandIn: in.handIn,
+		HandIn: in.handIn, Webhooks: d.hooks,
 		NewKey: d.core.NewKey, KeyRecord: recordOf,
 		MaxMessageBytes: d.config.LMTP.MaxMessageBytes, Composed: d.core.composed, Events: api.EventOptions{Done: drain},
 		Hostname: d.config.Hostname, PublicURL: d.publicURL(nil), Version: d.opt.Version, Now: d.opt.Now, Log: d.log, Metrics: d.metrics.registry,
@@ -359,5 +387,5 @@ func (d *Daemon) newAPI(in *intake, s *sending, drain <-chan struct{}) (http.Han
 	if d.config.OIDC.Issuer != "" {
 		opt.OIDC = newOIDC(d.config, d.publicURL(nil), d.opt.Now)
 	}
-	return api.New(opt)
+	return opt
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"ticketgate/gateway/webhook"
 	"ticketgate/outbound"
 	"ticketgate/store"
 )
@@ -20,8 +21,8 @@ func TestBrokenDeskFilesAreRefusedWithTheirPlace(t *testing.T) {
 			"desk.toml:3: channel.colour: there is no such key",
 		},
 		"kind to come": {
-			"[[webhook]]\nname = \"A\"\n",
-			"desk.toml:1: webhook: there is no such key",
+			"[[form]]\nname = \"A\"\n",
+			"desk.toml:1: form: there is no such key",
 		},
 		"no TOML": {
 			"[[channel]\n",
@@ -54,6 +55,14 @@ func TestBrokenDeskFilesAreRefusedWithTheirPlace(t *testing.T) {
 		"password in the file": {
 			"[[agent]]\nemail = \"ann@example.test\"\npassword = \"hunter2\"\n",
 			"desk.toml:3: agent.password: must be given as file:/path or env:NAME",
+		},
+		"event that webhooks are not told of": {
+			"[[webhook]]\nname = \"A\"\nevents = [\"agent.notice\"]\n",
+			"desk.toml:3: webhook.events: \"agent.notice\" is no event that webhooks are told of",
+		},
+		"secret in the file": {
+			"[[webhook]]\nname = \"A\"\nsecret = \"whsec_x\"\n",
+			"desk.toml:3: webhook.secret: must be given as file:/path or env:NAME",
 		},
 		"contact without address": {
 			"[[contact]]\nname = \"Carol\"\n",
@@ -88,6 +97,8 @@ func TestNamesThatTheStoreDoesNotKnowAreRefusedWithTheirPlace(t *testing.T) {
 		"[[channel]]\nname = \"A\"\nstatuses = [\"New\"]\n":                                                                  `desk.toml:3: channel.statuses: invalid on_incoming: is not among the channel's statuses`,
 		"[[template]]\nname = \"T\"\ntext = \"{{x}}\"\n":                                                                     `desk.toml:3: template.text: invalid text: there is no place {{x}}; there are ticket.subject, contact.name, contact.email, company.name, agent.name, ticket.number, ticket.reference, channel.name`,
 		"[[template]]\nname = \"T\"\ntext = \"{{contact.name}}\"\n[[channel]]\nname = \"A\"\nacknowledge_template = \"T\"\n": `desk.toml:6: channel.acknowledge_template: template "T": invalid text: an acknowledgement repeats no word of its reader: {{contact.name}} can't stand in it`,
+		"[[webhook]]\nname = \"W\"\nurl = \"http://10.0.0.1/\"\nevents = [\"ticket.created\"]\n":                             `desk.toml:3: webhook.url: invalid url: must begin with https:// (http:// is for networks that webhooks.allow names)`,
+		"[[webhook]]\nname = \"W\"\nurl = \"https://example.org/\"\n":                                                        `desk.toml:1: webhook.events: is missing: at least one`,
 		"[[marker]]\nname = \"Red\"\ncolour = \"red\"\n":                                                                     `desk.toml:3: marker.colour: "red" is not written as #rrggbb`,
 		"[[agent]]\nemail = \"ann@example.test\"\nnotify = {owner = \"shout\"}\n":                                            `desk.toml:3: agent.notify: invalid notify.owner: must be one of mail, digest, event, none`,
 		"[[mail_account]]\naddress = \"a@example.test\"\ntype = \"system\"\n[[mail_account]]\naddress = \"b@example.test\"\ntype = \"system\"\naliases = [\"a@example.test\"]\n": "desk.toml:5: mail_account.address: conflict aliases: exists already",
@@ -96,7 +107,7 @@ func TestNamesThatTheStoreDoesNotKnowAreRefusedWithTheirPlace(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", text, err)
 		}
-		lines, err := ApplyDesk(t.Context(), core.DB, file, ApplyOptions{})
+		lines, err := ApplyDesk(t.Context(), core.DB, file, ApplyOptions{Seal: core.Seal})
 		if err == nil {
 			t.Errorf("%s: was taken: %v", text, lines)
 			continue
@@ -293,6 +304,7 @@ func TestTheOldSecretCanBeDropped(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	applyText(t, core, hookText, ApplyOptions{})
 	for _, secrets := range [][]Secret{{old, fresh}, {fresh, old}, {fresh}} {
 		if err := core.Close(); err != nil {
 			t.Fatal(err)
@@ -308,6 +320,17 @@ func TestTheOldSecretCanBeDropped(t *testing.T) {
 		changed, err := outbound.ResealKey(core.Seal, &kept)
 		if changed {
 			t.Error("the key is not sealed under the new secret")
+		}
+		if err != nil {
+			return err
+		}
+		desk, err := tx.Desk(ctx)
+		if err != nil {
+			return err
+		}
+		changed, err = webhook.ResealSecrets(core.Seal, &desk.Webhooks[0])
+		if changed {
+			t.Error("the webhook's secret is not sealed under the new secret")
 		}
 		return err
 	})

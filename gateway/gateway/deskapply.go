@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -18,6 +19,10 @@ type ApplyOptions struct {
 	DryRun bool // change nothing, only tell
 	Prune  bool // remove what the file doesn't name
 	Now    func() time.Time
+	// Seal and Allow are what webhooks need: their secrets lie under the one, and
+	// the other are the private networks that they may reach.
+	Seal  *store.Sealer
+	Allow []netip.Prefix
 }
 
 // ApplyDesk makes the desk what the file says, in one transaction, and tells
@@ -100,6 +105,7 @@ func (a *applier) run(ctx context.Context) error {
 		func(ctx context.Context) error { return a.templates().apply(ctx, a) },
 		func(ctx context.Context) error { return a.customFields().apply(ctx, a) },
 		a.channelLinks, a.subscriptions, a.applyRules,
+		func(ctx context.Context) error { return a.webhooks().apply(ctx, a) },
 	}
 	if a.opt.Prune {
 		steps = append(steps, a.prune)

@@ -12,6 +12,7 @@ import (
 	"github.com/pelletier/go-toml/v2"
 
 	"ticketgate/gateway/login"
+	"ticketgate/gateway/webhook"
 	"ticketgate/store"
 	"ticketgate/threading/message"
 )
@@ -30,6 +31,7 @@ type DeskFile struct {
 	Agents    []AgentEntry    `toml:"agent"`
 	Companies []CompanyEntry  `toml:"company"`
 	Contacts  []ContactEntry  `toml:"contact"`
+	Webhooks  []WebhookEntry  `toml:"webhook"`
 
 	document *document
 	problems []error
@@ -153,6 +155,18 @@ type ContactEntry struct {
 	ExternalID *string   `toml:"external_id"`
 }
 
+// WebhookEntry is one [[webhook]].
+type WebhookEntry struct {
+	Name     string    `toml:"name"`
+	URL      *string   `toml:"url"`
+	Events   *[]string `toml:"events"`
+	Channels *[]string `toml:"channels"` // of whose tickets it is told; none: of all
+	Active   *bool     `toml:"active"`
+	Secret   *string   `toml:"secret"` // file:/path or env:NAME; left out, one is made
+
+	secret Secret
+}
+
 // ReadDesk reads a desk file; name stands in errors. The error lists every
 // finding that needs no look at the store, each with file and line.
 func ReadDesk(name string, data []byte) (*DeskFile, error) {
@@ -168,6 +182,7 @@ func ReadDesk(name string, data []byte) (*DeskFile, error) {
 	f.checkNames()
 	f.checkWords()
 	f.readPasswords()
+	f.checkWebhooks()
 	return f, errors.Join(f.problems...)
 }
 
@@ -213,6 +228,9 @@ func (f *DeskFile) checkNames() {
 	}
 	for i, e := range f.Channels {
 		f.checkName("channel", i, "name", e.Name, seen(f.Channels[:i], func(o ChannelEntry) string { return o.Name }))
+	}
+	for i, e := range f.Webhooks {
+		f.checkName("webhook", i, "name", e.Name, seen(f.Webhooks[:i], func(o WebhookEntry) string { return o.Name }))
 	}
 	for i, e := range f.Companies {
 		f.checkName("company", i, "name", e.Name, seen(f.Companies[:i], func(o CompanyEntry) string { return o.Name }))
@@ -355,19 +373,48 @@ func (f *DeskFile) readPasswords() {
 			continue
 		}
 		path := pathOf("agent", i, "password")
-		if !strings.HasPrefix(*e.Password, "file:") && !strings.HasPrefix(*e.Password, "env:") {
-			f.bad(path, "must be given as file:/path or env:NAME")
+		if e.password = f.referred(path, *e.Password); e.password.Reveal() == "" {
 			continue
 		}
-		plain, err := revealed(*e.Password)
-		if err != nil {
-			f.bad(path, "%v", err)
-			continue
-		}
-		if fault := login.PasswordFault(plain, e.Email); fault != "" {
+		if fault := login.PasswordFault(e.password.Reveal(), e.Email); fault != "" {
 			f.bad(path, "%s", fault)
+		}
+	}
+}
+
+// referred follows a reference to a secret.
+func (f *DeskFile) referred(path, reference string) Secret {
+	if !strings.HasPrefix(reference, "file:") && !strings.HasPrefix(reference, "env:") {
+		f.bad(path, "must be given as file:/path or env:NAME")
+		return Secret{}
+	}
+	plain, err := revealed(reference)
+	if err != nil {
+		f.bad(path, "%v", err)
+	}
+	return NewSecret(plain)
+}
+
+// checkWebhooks reads the secrets of webhooks and holds their events against
+// those that there are.
+func (f *DeskFile) checkWebhooks() {
+	for i := range f.Webhooks {
+		e := &f.Webhooks[i]
+		if e.Secret != nil {
+			path := pathOf("webhook", i, "secret")
+			if e.secret = f.referred(path, *e.Secret); e.secret.Reveal() != "" {
+				if err := webhook.CheckSecret(e.secret.Reveal()); err != nil {
+					f.bad(path, "%v", err)
+				}
+			}
+		}
+		if e.Events == nil {
 			continue
 		}
-		e.password = NewSecret(plain)
+		for _, kind := range *e.Events {
+			if !slices.Contains(store.WebhookEvents(), store.EventKind(kind)) {
+				f.bad(pathOf("webhook", i, "events"), "%q is no event that webhooks are told of", kind)
+			}
+		}
 	}
 }

@@ -16,6 +16,7 @@ func (a *applier) prune(ctx context.Context) error {
 		func(ctx context.Context) error { return a.markers().prune(ctx, a) },
 		func(ctx context.Context) error { return a.templates().prune(ctx, a) },
 		func(ctx context.Context) error { return a.customFields().prune(ctx, a) },
+		func(ctx context.Context) error { return a.webhooks().prune(ctx, a) },
 	} {
 		if err := step(ctx); err != nil {
 			return err

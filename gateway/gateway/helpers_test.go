@@ -100,6 +100,7 @@ func applyText(t *testing.T, core *Core, text string, opt ApplyOptions) []string
 	if err != nil {
 		t.Fatal(err)
 	}
+	opt.Seal = core.Seal
 	lines, err := ApplyDesk(t.Context(), core.DB, file, opt)
 	if err != nil {
 		t.Fatal(err)

@@ -15,6 +15,7 @@ const (
 	keepDeliveryKeys = 14 * 24 * time.Hour // the contract asks for 7 days
 	keepAnswered     = 24 * time.Hour      // of POSTs with an Idempotency-Key
 	keepOpenings     = 2 * time.Hour       // tickets that count for new_ticket_limit do so for one
+	keepWebhooks     = 30 * 24 * time.Hour // what webhooks were told, and what waits for those that are off
 	keepUploads      = 24 * time.Hour      // files that nothing has used
 	keepOrphans      = 24 * time.Hour      // blobs that no row names yet: their commit may be under way
 	tidyPause        = time.Hour
@@ -49,7 +50,7 @@ func tidy(ctx context.Context, db *store.DB, keep retention, now func() time.Tim
 }
 
 func tidyOnce(ctx context.Context, db *store.DB, keep retention, now time.Time, log *slog.Logger) error {
-	var keys, answered, openings, uploads int
+	var keys, answered, openings, uploads, told int
 	err := db.Update(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
 		if keys, err = tx.PruneDeliveryKeys(ctx, now.Add(-keepDeliveryKeys)); err != nil {
 			return err
@@ -58,6 +59,9 @@ func tidyOnce(ctx context.Context, db *store.DB, keep retention, now time.Time, 
 			return err
 		}
 		if openings, err = tx.PruneOpenings(ctx, now.Add(-keepOpenings)); err != nil {
+			return err
+		}
+		if told, err = tx.PruneWebhookDeliveries(ctx, now.Add(-keepWebhooks)); err != nil {
 			return err
 		}
 		uploads, err = tx.PruneUploads(ctx, now.Add(-keepUploads))
@@ -78,9 +82,9 @@ func tidyOnce(ctx context.Context, db *store.DB, keep retention, now time.Time, 
 	if err != nil {
 		return err
 	}
-	if keys+answered+openings+uploads+blobs+events+logins > 0 {
+	if keys+answered+openings+uploads+told+blobs+events+logins > 0 {
 		log.Info("tidied up", "delivery_keys", keys, "answered_posts", answered, "openings", openings, "uploads", uploads,
-			"blobs", blobs, "events", events, "logins", logins)
+			"webhook_messages", told, "blobs", blobs, "events", events, "logins", logins)
 	}
 	return nil
 }

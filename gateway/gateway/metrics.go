@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"ticketgate/gateway/crm"
+	"ticketgate/gateway/webhook"
 	"ticketgate/store"
 )
 
@@ -42,6 +43,7 @@ type metrics struct {
 	rechecks    *prometheus.CounterVec
 	crm         *prometheus.CounterVec
 	rules       *prometheus.CounterVec
+	webhooks    *prometheus.CounterVec
 	degraded    *prometheus.GaugeVec
 }
 
@@ -55,6 +57,7 @@ var (
 	matchSignals = []string{"none", "envelope_token", "reference_token", "tag", "foreign_number", "reference", "named", "bare_reference", "text_tag", "other"}
 	outcomes     = []string{"append", "new", "hold", "quarantine", "bounce", "duplicate"}
 	dnsKinds     = []string{"cache", "query"}
+	hookResults  = []string{webhook.ResultDelivered, webhook.ResultFailed}
 	crmResults   = []string{crm.ResultFound, crm.ResultNotFound, crm.ResultCached, crm.ResultOpen, crm.ResultFailed}
 	ruleResults  = []store.RuleResult{store.RuleMatched, store.RuleUnmatched, store.RuleFailed, store.RuleOverLimit}
 	dnsResults   = []string{"ok", "not_found", "refused", "temporary"}
@@ -83,6 +86,7 @@ func newMetrics(version string) *metrics {
 	m.rechecks = m.counter("dns_rechecks_total", "Mails looked up again after a DNS failure.", "result")
 	m.crm = m.counter("crm_lookups_total", "Look-ups in the outside CRM, by what came of them.", "result")
 	m.rules = m.counter("rules_total", "Looks of rules at mail and tickets, by what came of them.", "result")
+	m.webhooks = m.counter("webhook_attempts_total", "Messages to webhooks, each time one is sent, by what came of it.", "result")
 	m.degraded = m.gauge("degraded", "1 while a part that is not needed to take mail does not work.", "part")
 	m.zero()
 	return m
@@ -152,6 +156,9 @@ func (m *metrics) zero() {
 	}
 	for _, r := range ruleResults {
 		m.rules.WithLabelValues(string(r))
+	}
+	for _, r := range hookResults {
+		m.webhooks.WithLabelValues(r)
 	}
 	for _, p := range degradable {
 		m.degraded.WithLabelValues(p)

@@ -16,6 +16,7 @@ const (
 	FaceSMTP    = "smtp"
 	FaceLookup  = "lookup"
 	FaceHTTP    = "http"
+	FaceAdmin   = "admin"
 	FaceMetrics = "metrics"
 )
 
@@ -28,9 +29,9 @@ func SystemdListeners() (map[string][]net.Listener, error) {
 	}
 	for name, listeners := range named {
 		switch name {
-		case FaceLMTP, FaceSMTP, FaceHTTP, FaceMetrics:
+		case FaceLMTP, FaceSMTP, FaceHTTP, FaceAdmin, FaceMetrics:
 		default:
-			return nil, fmt.Errorf("socket from systemd: FileDescriptorName=%s is none of lmtp, smtp, http, metrics", name)
+			return nil, fmt.Errorf("socket from systemd: FileDescriptorName=%s is none of lmtp, smtp, http, admin, metrics", name)
 		}
 		for _, l := range listeners {
 			if l == nil {

@@ -109,8 +109,8 @@ func hasTicketAccount(desk *store.Desk) bool {
 	return false
 }
 
-// publicHandler is what http.listen serves; https tells whether the world comes
-// that way.
+// publicHandler is what http.listen and admin.listen serve; https tells whether
+// the world comes that way.
 func publicHandler(calls http.Handler, h *health, p *page, https bool) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/api/", calls)

@@ -84,6 +84,11 @@ func Run(t *testing.T, open Open) {
 		{"EventPositions", testEventPositions},
 		{"EventPruning", testEventPruning},
 		{"EventsOfTwoHandles", testEventsOfTwoHandles},
+		{"DeliveryEvents", testDeliveryEvents},
+		{"Webhooks", testWebhooks},
+		{"WebhookFeed", testWebhookFeed},
+		{"WebhookOrder", testWebhookOrder},
+		{"WebhookHealth", testWebhookHealth},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.run(t, open) })
 	}
