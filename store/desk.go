@@ -28,6 +28,9 @@ type Channel struct {
 	AccountID            string      `json:"account_id"`         // sends where the ticket names none
 	Statuses             []string    `json:"statuses,omitempty"` // allowed status ids; none: all
 
+	ServiceLevelID string     `json:"service_level_id,omitempty"` // of tickets that have none of their own
+	Escalation     Escalation `json:"escalation,omitzero"`
+
 	// Responsibilities says whose turn an open status is in this channel, by
 	// status id; what it doesn't name is as the status itself says.
 	Responsibilities map[string]string `json:"responsibilities,omitempty"`
@@ -253,6 +256,8 @@ type Desk struct {
 	Markers       []Marker
 	Templates     []Template
 	CustomFields  []CustomField
+	Calendars     []Calendar
+	ServiceLevels []ServiceLevel
 	Rules         []Rule // by position
 	Webhooks      []Webhook
 

@@ -66,6 +66,7 @@ type Ticket struct {
 	LastIncomingAt  time.Time
 	LastOutgoingAt  time.Time
 	StatusAt        time.Time // since when it is in its status
+	RespondBy       time.Time // when an answer is due, by its service level; zero: none is. PutClock keeps it
 	ClosedAt        time.Time // zero while the status is open
 }
 

@@ -226,14 +226,14 @@ func (t *Ticket) EventAt(e RuleEvent) time.Time {
 // the order of marks. Tickets are made in the order of their numbers.
 func (tx *Tx) RuleDue(ctx context.Context, m RuleMark, until time.Time, limit int) ([]Ticket, error) {
 	if m.Event == RuleCreated {
-		all, err := list(ctx, tx, scanTicket, `SELECT `+ticketColumns+` FROM tickets WHERE number > $1 ORDER BY number LIMIT $2`, m.Ticket, limit)
+		all, err := list(ctx, tx, scanTicket, `SELECT `+ticketRow+` FROM tickets WHERE number > $1 ORDER BY number LIMIT $2`, m.Ticket, limit)
 		if i := slices.IndexFunc(all, func(t Ticket) bool { return t.CreatedAt.After(until) }); i >= 0 {
 			all = all[:i]
 		}
 		return all, err
 	}
 	column := m.Event.column()
-	return list(ctx, tx, scanTicket, `SELECT `+ticketColumns+` FROM tickets
+	return list(ctx, tx, scanTicket, `SELECT `+ticketRow+` FROM tickets
 		WHERE `+column+` > 0 AND (`+column+`, number) > ($1, $2) AND `+column+` <= $3 ORDER BY `+column+`, number LIMIT $4`,
 		us(m.At), m.Ticket, us(until), limit)
 }

@@ -13,6 +13,8 @@ const (
 	thingMarker   thingKind = "marker"
 	thingTemplate thingKind = "template"
 	thingField    thingKind = "custom_field"
+	thingCalendar thingKind = "calendar"
+	thingLevel    thingKind = "service_level"
 	thingRule     thingKind = "rule"
 	thingWebhook  thingKind = "webhook"
 )
@@ -92,6 +94,10 @@ func (d *Desk) addThing(kind thingKind, text string) error {
 		return addDoc(&d.Templates, text)
 	case thingField:
 		return addDoc(&d.CustomFields, text)
+	case thingCalendar:
+		return addDoc(&d.Calendars, text)
+	case thingLevel:
+		return addDoc(&d.ServiceLevels, text)
 	case thingRule:
 		return addDoc(&d.Rules, text)
 	case thingWebhook:

@@ -28,7 +28,7 @@ type TicketFilter struct {
 	FieldID   string // of a custom field, and the value that it has
 	Field     string
 	Query     string // full text; each word or "quoted phrase" must occur in one activity
-	Sort      string // number, created_at, updated_at, last_incoming_at, priority; "-" before it: descending; "": -number
+	Sort      string // number, created_at, updated_at, last_incoming_at, priority, respond_by; "-" before it: descending; "": -number
 	Cursor    string
 	Limit     int // 1 to 200; 0: 50
 }
@@ -56,6 +56,8 @@ func parseOrder(sort string) (ticketOrder, error) {
 		o.key = func(t Ticket) int64 { return us(t.UpdatedAt) }
 	case "last_incoming_at":
 		o.key = func(t Ticket) int64 { return us(t.LastIncomingAt) }
+	case "respond_by":
+		o.key = func(t Ticket) int64 { return answerKey(t.RespondBy) }
 	case "priority":
 		o.key = func(t Ticket) int64 { return int64(rank(t.Priority)) }
 	default:
@@ -125,7 +127,7 @@ func (tx *Tx) Tickets(ctx context.Context, f TicketFilter) ([]Ticket, string, er
 	f.fields(&w)
 	limit := pageSize(f.Limit)
 	rows, err := list(ctx, tx, scanTicket,
-		`SELECT `+ticketColumns+` FROM tickets`+w.sql()+order.sql()+` LIMIT `+w.arg(limit+1), w.args...)
+		`SELECT `+ticketRow+` FROM tickets`+w.sql()+order.sql()+` LIMIT `+w.arg(limit+1), w.args...)
 	rows, next := page(rows, limit, order.cursor)
 	return rows, next, err
 }

@@ -9,6 +9,8 @@ const ticketColumns = `number, id, kind, subject, channel_id, status_id, priorit
 	owner_id, responsible_id, created_by, account_id, merged_into, suggested_ticket, tags, activities, files, version,
 	created_at, updated_at, last_incoming_at, last_outgoing_at, closed_at, status_at`
 
+const ticketRow = ticketColumns + `, respond_by`
+
 // ranks are the priorities by the number that they are kept as.
 func ranks() []Priority { return []Priority{PriorityLow, PriorityNormal, PriorityHigh, PriorityUrgent} }
 
@@ -27,7 +29,7 @@ func scanTicket(r Rows, t *Ticket) error {
 		&t.MarkerID, &t.ContactID, &t.CompanyID, &t.OwnerID, &t.ResponsibleID, &t.CreatedBy, &t.AccountID,
 		&t.MergedInto, &t.SuggestedTicket, doc(&t.Tags), &t.Activities, &t.Files, &t.Version,
 		at(&t.CreatedAt), at(&t.UpdatedAt), at(&t.LastIncomingAt), at(&t.LastOutgoingAt), at(&t.ClosedAt),
-		at(&t.StatusAt))
+		at(&t.StatusAt), answerColumn{&t.RespondBy})
 	if all := ranks(); priority >= 0 && priority < len(all) {
 		t.Priority = all[priority]
 	}
@@ -76,7 +78,7 @@ func (tx *Tx) UpdateTicket(ctx context.Context, t Ticket) error {
 // Ticket gives a ticket. In a transaction that writes it stays as it is until
 // the transaction ends, whoever else wants to change it.
 func (tx *Tx) Ticket(ctx context.Context, number int64) (Ticket, error) {
-	sql := `SELECT ` + ticketColumns + ` FROM tickets WHERE number = $1`
+	sql := `SELECT ` + ticketRow + ` FROM tickets WHERE number = $1`
 	if tx.write {
 		sql += tx.db.dialect.LockRow
 	}
@@ -88,7 +90,7 @@ func (tx *Tx) TicketsByNumber(ctx context.Context, numbers []int64) ([]Ticket, e
 	if len(numbers) == 0 {
 		return nil, nil
 	}
-	return list(ctx, tx, scanTicket, `SELECT `+ticketColumns+` FROM tickets
+	return list(ctx, tx, scanTicket, `SELECT `+ticketRow+` FROM tickets
 		WHERE `+tx.db.dialect.In("number", "$1")+` ORDER BY number`, tx.db.dialect.Numbers(numbers))
 }
 

@@ -12,26 +12,27 @@ import (
 // NewTicket is a ticket that an agent makes. Empty fields take the defaults of
 // the channel.
 type NewTicket struct {
-	Kind          store.TicketKind // email, enquiry or internal
-	ChannelID     string           // of email: the account's, where it is empty
-	AccountID     string           // of email and enquiry
-	Subject       string
-	Text, HTML    string
-	To, Cc, Bcc   []string // of email; To is required
-	ContactID     string   // of enquiry
-	Contact       *NewContact
-	Medium        store.Medium // of enquiry; default phone
-	Attachments   []File
-	Priority      store.Priority
-	MarkerID      string
-	OwnerID       string
-	ResponsibleID string
-	Watchers      []string // agent ids
-	StatusID      string
-	Tags          []string
-	Fields        map[string]any // of custom fields, by key, as in TicketPatch
-	SendAt        time.Time      // of email: when the mail leaves; zero: at once
-	DraftID       string         // the agent's draft that it is made of, and whose id it gets
+	Kind           store.TicketKind // email, enquiry or internal
+	ChannelID      string           // of email: the account's, where it is empty
+	AccountID      string           // of email and enquiry
+	Subject        string
+	Text, HTML     string
+	To, Cc, Bcc    []string // of email; To is required
+	ContactID      string   // of enquiry
+	Contact        *NewContact
+	Medium         store.Medium // of enquiry; default phone
+	Attachments    []File
+	Priority       store.Priority
+	MarkerID       string
+	OwnerID        string
+	ResponsibleID  string
+	Watchers       []string // agent ids
+	StatusID       string
+	Tags           []string
+	ServiceLevelID string         // of its own; "": that of contact, company or channel
+	Fields         map[string]any // of custom fields, by key, as in TicketPatch
+	SendAt         time.Time      // of email: when the mail leaves; zero: at once
+	DraftID        string         // the agent's draft that it is made of, and whose id it gets
 }
 
 // NewContact is a person that an agent names: looked up first, made if need be.
@@ -373,6 +374,11 @@ func (c *creation) store(ctx context.Context, t store.Ticket, a *store.Activity,
 	}
 	for _, v := range values {
 		c.body.words = append(c.body.words, v.To)
+	}
+	if c.n.ServiceLevelID != "" {
+		if _, err := c.patchLevel(ctx, &t, &c.n.ServiceLevelID); err != nil {
+			return t, err
+		}
 	}
 	t.Version = 1
 	if err := c.history(ctx, &t, a); err != nil {

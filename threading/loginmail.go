@@ -43,8 +43,7 @@ func (s *Service) SendLoginMail(ctx context.Context, tx *store.Tx, agent *store.
 	if len(w.due) == 0 {
 		return noSender("the agent's address is a mail account's")
 	}
-	w.done(ctx)
-	return nil
+	return w.done(ctx)
 }
 
 func noSender(message string) error {

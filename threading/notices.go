@@ -24,10 +24,11 @@ const (
 // event is something that happened to a ticket.
 type event struct {
 	kind     eventKind
-	actor    string // agent id of who did it, or ""
-	became   []tie  // who got a role by it
-	lost     []tie  // who had one, and doesn't see the channel that the ticket moved to
-	held     int64  // of a new ticket: the ticket that its mail waits for
+	actor    string   // agent id of who did it, or ""
+	became   []tie    // who got a role by it
+	lost     []tie    // who had one, and doesn't see the channel that the ticket moved to
+	also     []string // agent ids who are told as watchers are
+	held     int64    // of a new ticket: the ticket that its mail waits for
 	reopened bool
 	moved    bool // into the channel where it lies now
 	quiet    bool // no acknowledgement: another ticket of the same mail had it
@@ -108,7 +109,7 @@ func audience(desk *store.Desk, t store.Ticket, watchers []string, e event) []ti
 		return subscribers
 	}
 	ties := []tie{owner, {t.ResponsibleID, roleResponsible}}
-	for _, id := range watchers {
+	for _, id := range slices.Concat(watchers, e.also) {
 		ties = append(ties, tie{id, roleWatcher})
 	}
 	return slices.Concat(ties, e.became, subscribers)
@@ -175,6 +176,8 @@ func (e event) reason(agentID string) string {
 		}
 	}
 	switch {
+	case e.kind == eventEscalated:
+		return string(e.kind)
 	case e.moved:
 		return reasonMoved
 	case e.reopened:

@@ -29,7 +29,7 @@ func TestNotices(t *testing.T) {
 		t.Run(line, func(t *testing.T) {
 			desk, ticket, watchers := cast(t, strings.Fields(parts[1]))
 			var told []string
-			for _, n := range notices(desk, ticket, watchers, happening(t, strings.Fields(parts[0]))) {
+			for _, n := range notices(desk, ticket, watchers, occasion(t, strings.Fields(parts[0]))) {
 				told = append(told, n.agent.ID+" "+n.way+" "+n.reason)
 			}
 			if got, want := strings.Join(told, ", "), strings.TrimSpace(parts[2]); got != want {
@@ -93,7 +93,7 @@ func hold(t *store.Ticket, watchers *[]string, role, name string) {
 	}
 }
 
-func happening(t *testing.T, words []string) event {
+func occasion(t *testing.T, words []string) event {
 	t.Helper()
 	e := event{kind: eventKind(words[0])}
 	for i := 1; i < len(words); i++ {

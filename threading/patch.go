@@ -13,19 +13,20 @@ import (
 // TicketPatch is a change of a ticket. A nil field stays as it is, an empty
 // string clears.
 type TicketPatch struct {
-	Subject       *string
-	StatusID      *string
-	ChannelID     *string
-	OwnerID       *string
-	ResponsibleID *string
-	MarkerID      *string
-	ContactID     *string
-	Priority      *store.Priority
-	Tags          *[]string
-	Fields        map[string]any // of custom fields, by key: string, float64, bool, or nil
-	Participants  []ParticipantPatch
-	Comment       string
-	IfVersion     *int64 // the version that the change is made from; nil: the last one wins
+	Subject        *string
+	StatusID       *string
+	ChannelID      *string
+	OwnerID        *string
+	ResponsibleID  *string
+	MarkerID       *string
+	ContactID      *string
+	Priority       *store.Priority
+	Tags           *[]string
+	ServiceLevelID *string        // of its own; "": that of contact, company or channel
+	Fields         map[string]any // of custom fields, by key: string, float64, bool, or nil
+	Participants   []ParticipantPatch
+	Comment        string
+	IfVersion      *int64 // the version that the change is made from; nil: the last one wins
 }
 
 // PatchTicket changes a ticket that the agent sees, and writes what changed
@@ -75,10 +76,14 @@ func (w *work) patch(ctx context.Context, agent *store.Agent, t store.Ticket, p 
 	if err != nil {
 		return t, err
 	}
+	level, err := w.patchLevel(ctx, &t, p.ServiceLevelID)
+	if err != nil {
+		return t, err
+	}
 	if p.IfVersion != nil && *p.IfVersion != before.Version {
 		return t, &store.Error{Code: store.CodeConflict, Reason: store.ReasonVersion, Message: "the ticket was changed meanwhile"}
 	}
-	changes = slices.Concat(changes, moved, people, fields)
+	changes = slices.Concat(changes, moved, people, fields, level)
 	if len(changes) == 0 && p.Comment == "" {
 		return t, nil
 	}
@@ -427,8 +432,10 @@ func (w *work) goesInto(ctx context.Context, agent *store.Agent, t, root *store.
 	if err := w.tx.MoveDrafts(ctx, t.Number, root.Number); err != nil {
 		return err
 	}
-	if err := w.tx.MoveWorked(ctx, t.Number, root.Number); err != nil {
-		return err
+	for _, move := range []func(context.Context, int64, int64) error{w.tx.MoveWorked, w.tx.MoveAlarms} {
+		if err := move(ctx, t.Number, root.Number); err != nil {
+			return err
+		}
 	}
 	note := fmt.Sprintf("%s went into %s", w.s.Reference(t.Number), w.s.Reference(root.Number))
 	for _, side := range []*store.Ticket{t, root} {

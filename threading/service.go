@@ -63,6 +63,7 @@ type Service struct {
 
 	conditions *rules.Compiler
 	rules      atomic.Pointer[rulebook]
+	calendars  atomic.Pointer[calendars]
 }
 
 // touchEvery is how exact an account's last_received_at and last_sent_at are:

@@ -18,6 +18,7 @@ type work struct {
 
 	written []occurrence // entries of histories, for the rules to look at
 	cause   []string     // ids of the rules that lead to what is written now
+	timed   int          // how many of them the clocks know of
 }
 
 func (s *Service) newWork(ctx context.Context, tx *store.Tx) (*work, error) {
@@ -28,11 +29,13 @@ func (s *Service) newWork(ctx context.Context, tx *store.Tx) (*work, error) {
 	return &work{s: s, tx: tx, desk: desk, now: s.now()}, nil
 }
 
-// done lets the rules look at what was written, and has the ledger rows queued
-// once the transaction is committed.
+// done brings the clocks up to date, lets the rules look at what was written, and
+// has the ledger rows queued once the transaction is committed.
 func (w *work) done(ctx context.Context) error {
-	if err := w.followUp(ctx); err != nil {
-		return err
+	for _, step := range []func(context.Context) error{w.keepTime, w.followUp, w.keepTime} { // rules turn clocks as well
+		if err := step(ctx); err != nil {
+			return err
+		}
 	}
 	if w.s.opt.Queued == nil || len(w.due) == 0 {
 		return nil

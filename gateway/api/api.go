@@ -146,6 +146,7 @@ func (a *api) register() {
 	a.registerMarkers()
 	a.registerTemplates()
 	a.registerCustomFields()
+	a.registerLevels()
 	a.registerRules()
 	a.registerAccounts()
 	a.registerAgents()

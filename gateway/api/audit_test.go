@@ -31,6 +31,8 @@ func TestWhatIsChangedIsAudited(t *testing.T) {
 		{"marker", "/markers", m{"name": "Red", "colour": "#ff0000"}, m{"name": "Redder"}},
 		{"custom-field", "/custom-fields", m{"key": "serial", "name": "Serial"}, m{"name": "Number"}},
 		{"template", "/templates", m{"name": "Hello", "text": "Hello"}, m{"name": "Hello again"}},
+		{"calendar", "/calendars", officeHours(), m{"timezone": "Europe/Berlin"}},
+		{"service-level", "/service-levels", m{"name": "Gold", "respond_minutes": 60}, m{"warn_minutes": 5}},
 		{"rule", "/rules", m{"name": "New", "condition": "contact.known"}, m{"name": "Newer"}},
 		{"mail-account", "/mail-accounts", m{"name": "x", "address": "new-account@example.test", "type": "system"}, m{"name": "y"}},
 	} {

@@ -44,6 +44,8 @@ type channelShape struct {
 	Signature            string            `json:"signature"`
 	AccountID            *string           `json:"account_id"`
 	Statuses             []string          `json:"statuses"`
+	ServiceLevelID       *string           `json:"service_level_id"`
+	Escalation           store.Escalation  `json:"escalation"`
 	Responsibilities     map[string]string `json:"responsibilities" doc:"whose turn an open status is in this channel, by its id, where it is not as the status says"`
 }
 
@@ -55,8 +57,13 @@ func channelOf(c store.Channel) channelShape {
 		TagInText: c.TagInText, ReopenDays: c.ReopenDays, OnIncoming: orNull(c.OnIncoming),
 		OnOutgoing: orNull(c.OnOutgoing), DefaultStatusID: orNull(c.DefaultStatusID), Acknowledge: c.Acknowledge,
 		AckLimit: c.AckLimit, Signature: c.Signature, AccountID: orNull(c.AccountID), Statuses: some(c.Statuses),
-		Responsibilities: someMap(c.Responsibilities),
+		Responsibilities: someMap(c.Responsibilities), ServiceLevelID: orNull(c.ServiceLevelID), Escalation: escalationOf(c.Escalation),
 	}
+}
+
+func escalationOf(e store.Escalation) store.Escalation {
+	e.Notify = some(e.Notify)
+	return e
 }
 
 // channelInput is the body of POST and PATCH.
@@ -80,6 +87,9 @@ type channelInput struct {
 	Signature            opt[string]           `json:"signature" maxLength:"10000" lines:"many"`
 	AccountID            opt[string]           `json:"account_id" maxLength:"64"`
 	Statuses             opt[[]string]         `json:"statuses" maxItems:"200" doc:"those that its tickets may have; none: all"`
+
+	ServiceLevelID opt[string]           `json:"service_level_id" maxLength:"64" doc:"of tickets that have none by contact or company"`
+	Escalation     opt[store.Escalation] `json:"escalation" doc:"null: none"`
 
 	Responsibilities opt[map[string]string] `json:"responsibilities" doc:"us or customer, by the id of an open status"`
 }
@@ -110,6 +120,8 @@ func (in *channelInput) apply(c *store.Channel) []fieldError {
 	in.AccountID.into(&c.AccountID)
 	in.Statuses.into(&c.Statuses)
 	in.Responsibilities.into(&c.Responsibilities)
+	in.ServiceLevelID.into(&c.ServiceLevelID)
+	in.Escalation.into(&c.Escalation)
 	if in.ReopenDays.Sent {
 		c.ReopenDays = nil
 		if !in.ReopenDays.Null {
@@ -154,7 +166,7 @@ func checkChannel(desk *store.Desk, c store.Channel) []fieldError {
 		named("statuses["+strconv.Itoa(i)+"]", "given", desk.Status(id) != nil)
 	}
 	if len(errs) == 0 {
-		errs = refusals(threading.CheckStatuses(desk, c))
+		errs = append(refusals(threading.CheckStatuses(desk, c)), refusals(threading.CheckEscalation(desk, c))...)
 	}
 	return errs
 }

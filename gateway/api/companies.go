@@ -27,13 +27,16 @@ func (a *api) registerCompanies() {
 
 // companyShape is a company as clients read one.
 type companyShape struct {
-	ID         string    `json:"id"`
-	Name       string    `json:"name"`
-	Domains    []string  `json:"domains"`
-	ParentID   *string   `json:"parent_id"`
-	ExternalID *string   `json:"external_id"`
-	CreatedAt  time.Time `json:"created_at"`
-	UpdatedAt  time.Time `json:"updated_at"`
+	ID         string   `json:"id"`
+	Name       string   `json:"name"`
+	Domains    []string `json:"domains"`
+	ParentID   *string  `json:"parent_id"`
+	ExternalID *string  `json:"external_id"`
+
+	ServiceLevelID *string `json:"service_level_id" doc:"its own; null: that of the company above it, or the channel's"`
+
+	CreatedAt time.Time `json:"created_at"`
+	UpdatedAt time.Time `json:"updated_at"`
 }
 
 func companyOf(c store.Company) companyShape {
@@ -49,6 +52,8 @@ type companyInput struct {
 	Domains    opt[[]string] `json:"domains" maxItems:"200" doc:"mail from there makes a contact of this company"`
 	ParentID   opt[string]   `json:"parent_id" maxLength:"64"`
 	ExternalID opt[string]   `json:"external_id" maxLength:"200"`
+
+	ServiceLevelID opt[string] `json:"service_level_id" maxLength:"64"`
 }
 
 // apply changes a company and says which fields it can't take.
@@ -124,13 +129,28 @@ func (a *api) listCompanies(ctx context.Context, _ *call, in *companyQuery) (*pa
 		found, next, err := tx.Companies(ctx, store.CompanyFilter{
 			Query: in.Query, ParentID: in.ParentID, ExternalID: in.ExternalID, Cursor: in.Cursor, Limit: in.Limit,
 		})
-		return mapped(found, next, companyOf), err
+		if err != nil {
+			return nil, err
+		}
+		p := mapped(found, next, companyOf)
+		return p, levelled(ctx, tx, store.LevelOfCompany, p.Body.Items, func(s *companyShape) (string, **string) { return s.ID, &s.ServiceLevelID })
 	})
 }
 
 func (a *api) getCompany(ctx context.Context, _ *call, in *OnThing) (*answer[companyShape], error) {
 	c, err := view(ctx, a.DB, func(ctx context.Context, tx *store.Tx) (store.Company, error) { return tx.Company(ctx, in.ID) })
-	return &answer[companyShape]{Body: companyOf(c)}, err
+	if err != nil {
+		return nil, err
+	}
+	return a.companyAnswer(ctx, c)
+}
+
+// companyAnswer shows a company with its service level.
+func (a *api) companyAnswer(ctx context.Context, c store.Company) (*answer[companyShape], error) {
+	s := companyOf(c)
+	own, err := a.levels(ctx, store.LevelOfCompany, c.ID)
+	s.ServiceLevelID = orNull(own[c.ID])
+	return &answer[companyShape]{Body: s}, err
 }
 
 type newCompany struct {
@@ -141,7 +161,11 @@ func (a *api) createCompany(ctx context.Context, _ *call, in *newCompany) (*crea
 	c, err := a.putCompany(ctx, &in.Body, func(context.Context, *store.Tx) (store.Company, error) {
 		return store.Company{ID: store.NewID(), CreatedAt: a.Now()}, nil
 	})
-	return &created[companyShape]{Location: Prefix + "/companies/" + c.ID, Body: companyOf(c)}, err
+	if err != nil {
+		return nil, err
+	}
+	out, err := a.companyAnswer(ctx, c)
+	return &created[companyShape]{Location: Prefix + "/companies/" + c.ID, Body: out.Body}, err
 }
 
 type companyPatch struct {
@@ -153,7 +177,10 @@ func (a *api) patchCompany(ctx context.Context, _ *call, in *companyPatch) (*ans
 	c, err := a.putCompany(ctx, &in.Body, func(ctx context.Context, tx *store.Tx) (store.Company, error) {
 		return tx.Company(ctx, in.ID)
 	})
-	return &answer[companyShape]{Body: companyOf(c)}, err
+	if err != nil {
+		return nil, err
+	}
+	return a.companyAnswer(ctx, c)
 }
 
 func (a *api) putCompany(ctx context.Context, in *companyInput, start func(context.Context, *store.Tx) (store.Company, error)) (store.Company, error) {
@@ -170,7 +197,10 @@ func (a *api) putCompany(ctx context.Context, in *companyInput, start func(conte
 			return c, err
 		}
 		c.UpdatedAt = a.Now()
-		return c, tx.PutCompany(ctx, c)
+		if err := tx.PutCompany(ctx, c); err != nil || !in.ServiceLevelID.Sent {
+			return c, err
+		}
+		return c, a.Desk.SetLevel(ctx, tx, store.LevelOfCompany, c.ID, in.ServiceLevelID.Value)
 	})
 }
 

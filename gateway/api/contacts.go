@@ -29,12 +29,15 @@ func (a *api) registerContacts() {
 
 // contactShape is a contact as clients read one.
 type contactShape struct {
-	ID            string    `json:"id" doc:"empty for one that only the outside CRM has: an enquiry takes it by its external_id"`
-	Name          string    `json:"name"`
-	Emails        []string  `json:"emails"`
-	Phones        []string  `json:"phones"`
-	CompanyID     *string   `json:"company_id"`
-	ExternalID    *string   `json:"external_id"`
+	ID         string   `json:"id" doc:"empty for one that only the outside CRM has: an enquiry takes it by its external_id"`
+	Name       string   `json:"name"`
+	Emails     []string `json:"emails"`
+	Phones     []string `json:"phones"`
+	CompanyID  *string  `json:"company_id"`
+	ExternalID *string  `json:"external_id"`
+
+	ServiceLevelID *string `json:"service_level_id" doc:"its own; null: its company's, or the channel's"`
+
 	Provisional   bool      `json:"provisional" doc:"made from a mail, not yet looked at by a person"`
 	Undeliverable bool      `json:"undeliverable" doc:"mail to one of the addresses bounced for good"`
 	Source        string    `json:"source" enum:"desk,crm" doc:"crm: the outside CRM told of this person"`
@@ -66,13 +69,16 @@ func contactOf(c store.Contact) contactShape {
 
 // contactPatchInput is the body of POST and PATCH.
 type contactPatchInput struct {
-	Name          opt[string]   `json:"name" maxLength:"200"`
-	Emails        opt[[]string] `json:"emails" maxItems:"100" doc:"the first one is written to"`
-	Phones        opt[[]string] `json:"phones" maxItems:"100"`
-	CompanyID     opt[string]   `json:"company_id" maxLength:"64"`
-	ExternalID    opt[string]   `json:"external_id" maxLength:"200"`
-	Provisional   opt[bool]     `json:"provisional"`
-	Undeliverable opt[bool]     `json:"undeliverable"`
+	Name       opt[string]   `json:"name" maxLength:"200"`
+	Emails     opt[[]string] `json:"emails" maxItems:"100" doc:"the first one is written to"`
+	Phones     opt[[]string] `json:"phones" maxItems:"100"`
+	CompanyID  opt[string]   `json:"company_id" maxLength:"64"`
+	ExternalID opt[string]   `json:"external_id" maxLength:"200"`
+
+	ServiceLevelID opt[string] `json:"service_level_id" maxLength:"64"`
+
+	Provisional   opt[bool] `json:"provisional"`
+	Undeliverable opt[bool] `json:"undeliverable"`
 }
 
 // apply changes a contact and says which fields it can't take.
@@ -143,7 +149,11 @@ func (a *api) listContacts(ctx context.Context, _ *call, in *contactQuery) (*pag
 		found, next, err := tx.Contacts(ctx, store.ContactFilter{
 			Query: in.Query, CompanyID: in.CompanyID, ExternalID: in.ExternalID, Cursor: in.Cursor, Limit: in.Limit,
 		})
-		return mapped(found, next, contactOf), err
+		if err != nil {
+			return nil, err
+		}
+		p := mapped(found, next, contactOf)
+		return p, levelled(ctx, tx, store.LevelOfContact, p.Body.Items, func(s *contactShape) (string, **string) { return s.ID, &s.ServiceLevelID })
 	})
 	if err != nil || in.Query == "" || in.CompanyID != "" || in.ExternalID != "" || in.Cursor != "" {
 		return p, err
@@ -170,7 +180,18 @@ func directoryContactOf(d threading.DirectoryContact) contactShape {
 
 func (a *api) getContact(ctx context.Context, _ *call, in *OnThing) (*answer[contactShape], error) {
 	c, err := view(ctx, a.DB, func(ctx context.Context, tx *store.Tx) (store.Contact, error) { return tx.Contact(ctx, in.ID) })
-	return &answer[contactShape]{Body: contactOf(c)}, err
+	if err != nil {
+		return nil, err
+	}
+	return a.contactAnswer(ctx, c)
+}
+
+// contactAnswer shows a contact with its service level.
+func (a *api) contactAnswer(ctx context.Context, c store.Contact) (*answer[contactShape], error) {
+	s := contactOf(c)
+	own, err := a.levels(ctx, store.LevelOfContact, c.ID)
+	s.ServiceLevelID = orNull(own[c.ID])
+	return &answer[contactShape]{Body: s}, err
 }
 
 type newContactInput struct {
@@ -181,7 +202,11 @@ func (a *api) createContact(ctx context.Context, _ *call, in *newContactInput) (
 	c, err := a.putContact(ctx, &in.Body, func(context.Context, *store.Tx) (store.Contact, error) {
 		return store.Contact{ID: store.NewID(), CreatedAt: a.Now()}, nil
 	})
-	return &created[contactShape]{Location: Prefix + "/contacts/" + c.ID, Body: contactOf(c)}, err
+	if err != nil {
+		return nil, err
+	}
+	out, err := a.contactAnswer(ctx, c)
+	return &created[contactShape]{Location: Prefix + "/contacts/" + c.ID, Body: out.Body}, err
 }
 
 type contactPatch struct {
@@ -193,7 +218,10 @@ func (a *api) patchContact(ctx context.Context, _ *call, in *contactPatch) (*ans
 	c, err := a.putContact(ctx, &in.Body, func(ctx context.Context, tx *store.Tx) (store.Contact, error) {
 		return tx.Contact(ctx, in.ID)
 	})
-	return &answer[contactShape]{Body: contactOf(c)}, err
+	if err != nil {
+		return nil, err
+	}
+	return a.contactAnswer(ctx, c)
 }
 
 func (a *api) putContact(ctx context.Context, in *contactPatchInput, start func(context.Context, *store.Tx) (store.Contact, error)) (store.Contact, error) {
@@ -213,7 +241,10 @@ func (a *api) putContact(ctx context.Context, in *contactPatchInput, start func(
 			return c, err
 		}
 		c.UpdatedAt = a.Now()
-		return c, tx.PutContact(ctx, c)
+		if err := tx.PutContact(ctx, c); err != nil || !in.ServiceLevelID.Sent {
+			return c, err
+		}
+		return c, a.Desk.SetLevel(ctx, tx, store.LevelOfContact, c.ID, in.ServiceLevelID.Value)
 	})
 }
 

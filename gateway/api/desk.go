@@ -13,6 +13,7 @@ type desk interface {
 	tickets
 	drafts
 	details
+	levels
 	suggestions
 	contacts
 	SendLoginMail(ctx context.Context, tx *store.Tx, agent *store.Agent, l threading.LoginMail) error
@@ -35,6 +36,13 @@ type drafts interface {
 	Draft(ctx context.Context, agent *store.Agent, id string) (store.Draft, error)
 	DropDraft(ctx context.Context, agent *store.Agent, id string) error
 	Upload(ctx context.Context, agent *store.Agent, f threading.File) (store.Upload, error)
+}
+
+type levels interface {
+	SetLevel(ctx context.Context, tx *store.Tx, kind, id, levelID string) error
+	ViewLevel(desk *store.Desk, c store.Clock) (threading.LevelView, bool)
+	PutAlarm(ctx context.Context, agent *store.Agent, number int64, id string, n threading.NewAlarm) (store.Alarm, error)
+	DeleteAlarm(ctx context.Context, agent *store.Agent, number int64, id string) error
 }
 
 type details interface {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"ticketgate/deploy/testbed"
 	"ticketgate/gateway/api"
@@ -109,6 +110,20 @@ var matrix = map[string]string{
 	"GET /rules/{id}":                                          admins,
 	"PATCH /rules/{id}":                                        admins,
 	"DELETE /rules/{id}":                                       admins,
+	"GET /calendars":                                           everyone,
+	"POST /calendars":                                          admins,
+	"GET /calendars/{id}":                                      everyone,
+	"PATCH /calendars/{id}":                                    admins,
+	"DELETE /calendars/{id}":                                   admins,
+	"GET /service-levels":                                      everyone,
+	"POST /service-levels":                                     admins,
+	"GET /service-levels/{id}":                                 everyone,
+	"PATCH /service-levels/{id}":                               admins,
+	"DELETE /service-levels/{id}":                              admins,
+	"GET /tickets/{number}/alarms":                             seen,
+	"POST /tickets/{number}/alarms":                            seen,
+	"PATCH /tickets/{number}/alarms/{id}":                      seen,
+	"DELETE /tickets/{number}/alarms/{id}":                     "401 401 401 404 200 404 200", // the first one takes it away
 	"GET /custom-fields":                                       everyone,
 	"POST /custom-fields":                                      admins,
 	"GET /custom-fields/{id}":                                  everyone,
@@ -253,7 +268,10 @@ func (f *fixture) world() world {
 	kept := f.do("admin", "POST", f.ticketPath(number)+"/files", m{"name": "a.txt", "content": "YQ=="}).is(201).text("id")
 	f.setTOTP("informal")
 	hook, message := f.toldWebhook()
+	level := f.do("admin", "POST", "/service-levels", m{"name": "Gold", "respond_minutes": 60}).is(201).text("id")
+	alarm := f.do("admin", "POST", f.ticketPath(number)+"/alarms", m{"at": f.now.Add(time.Hour)}).is(201).text("id")
 	return world{
+		"/calendars": f.do("admin", "POST", "/calendars", officeHours()).is(201).text("id"), "/service-levels": level, "/alarms": alarm,
 		"/sessions": f.logIn("admin").session,
 		"/times":    f.do("admin", "POST", f.ticketPath(number)+"/times", m{"minutes": 5}).is(201).text("id"), "/links": "1", "/tickets/files": kept,
 		"/webhooks": hook, "/webhooks/deliveries": message,

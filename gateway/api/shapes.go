@@ -123,6 +123,7 @@ type ticketShape struct {
 	Watchers        []string           `json:"watchers" doc:"ids of agents"`
 	Tags            []string           `json:"tags"`
 	Fields          map[string]any     `json:"fields" doc:"values of custom fields, by key"`
+	ServiceLevel    *ticketLevel       `json:"service_level" doc:"how it stands under its service level; null: it has none"`
 	Counts          countsShape        `json:"counts"`
 	Version         int64              `json:"version" doc:"of what PATCH can set; the ETag"`
 	Draft           bool               `json:"draft"`

@@ -24,7 +24,7 @@ func (a *api) registerTickets() {
 type ticketQuery struct {
 	Paging
 	TicketChoice
-	Sort string `query:"sort" enum:"number,-number,created_at,-created_at,updated_at,-updated_at,last_incoming_at,-last_incoming_at,priority,-priority" default:"-number"`
+	Sort string `query:"sort" enum:"number,-number,created_at,-created_at,updated_at,-updated_at,last_incoming_at,-last_incoming_at,priority,-priority,respond_by,-respond_by" default:"-number"`
 }
 
 // TicketChoice says which tickets are meant: in the query of the list, and in
@@ -111,9 +111,14 @@ func (a *api) shapesOf(ctx context.Context, tx *store.Tx, c *call, found []store
 	if err != nil {
 		return nil, err
 	}
+	clocks, err := tx.Clocks(ctx, numbers...)
+	if err != nil {
+		return nil, err
+	}
 	shapes := make([]ticketShape, 0, len(found))
 	for _, t := range found {
 		s := a.ticketOf(t, counts[t.Number])
+		s.ServiceLevel = a.levelOfTicket(desk, clocks[t.Number])
 		s.Counts.Minutes = minutes[t.Number]
 		s.Fields = fieldsOf(desk, fields[t.Number])
 		s.Watchers = some(watchers[t.Number])
@@ -201,9 +206,10 @@ type ticketInput struct {
 	StatusID      string        `json:"status_id" maxLength:"64"`
 	Tags          []string      `json:"tags" maxItems:"50"`
 	Recipients
-	Fields map[string]any `json:"fields" doc:"values of custom fields, by key"`
-	SendAt *time.Time     `json:"send_at" doc:"when the mail of an email ticket leaves; default at once"`
-	Draft  bool           `json:"draft" doc:"keeps it for later: it has no number, and the caller alone sees it"`
+	Fields         map[string]any `json:"fields" doc:"values of custom fields, by key"`
+	ServiceLevelID string         `json:"service_level_id" maxLength:"64" doc:"of its own; default that of contact, company or channel"`
+	SendAt         *time.Time     `json:"send_at" doc:"when the mail of an email ticket leaves; default at once"`
+	Draft          bool           `json:"draft" doc:"keeps it for later: it has no number, and the caller alone sees it"`
 }
 
 type newTicket struct {
@@ -238,7 +244,7 @@ func (a *api) makeTicket(ctx context.Context, c *call, b *ticketInput, draft str
 		Kind: store.TicketKind(b.Kind), ChannelID: b.ChannelID, AccountID: b.AccountID, Subject: b.Subject,
 		Text: b.Text, HTML: b.HTML, To: typed(b.To), Cc: typed(b.Cc), Bcc: typed(b.Bcc), ContactID: b.ContactID, Medium: store.Medium(b.Medium),
 		Attachments: attached, Priority: store.Priority(b.Priority), MarkerID: b.MarkerID, SendAt: given(b.SendAt),
-		OwnerID: b.OwnerID, ResponsibleID: b.ResponsibleID, StatusID: b.StatusID, Tags: b.Tags, Watchers: b.Watchers, Fields: b.Fields, DraftID: draft,
+		OwnerID: b.OwnerID, ResponsibleID: b.ResponsibleID, StatusID: b.StatusID, Tags: b.Tags, Watchers: b.Watchers, Fields: b.Fields, ServiceLevelID: b.ServiceLevelID, DraftID: draft,
 	}
 	if p := b.Contact; p != nil {
 		n.Contact = &threading.NewContact{ExternalID: p.ExternalID, Name: p.Name, Email: p.Email, Phone: p.Phone}
@@ -282,8 +288,12 @@ func (a *api) getTicket(ctx context.Context, c *call, _ *OnTicket) (*ticketAnswe
 	}
 	var counts map[int64]int
 	var desk *store.Desk
+	var clocks map[int64]store.Clock
 	links, err := view(ctx, a.DB, func(ctx context.Context, tx *store.Tx) (links []store.Link, err error) {
 		if desk, err = tx.Desk(ctx); err != nil {
+			return nil, err
+		}
+		if clocks, err = tx.Clocks(ctx, v.Number); err != nil {
 			return nil, err
 		}
 		if counts, err = tx.ActivityCounts(ctx, v.Number); err != nil {
@@ -295,6 +305,7 @@ func (a *api) getTicket(ctx context.Context, c *call, _ *OnTicket) (*ticketAnswe
 		return nil, err
 	}
 	s := a.ticketOf(v.Ticket, counts[v.Number])
+	s.ServiceLevel = a.levelOfTicket(desk, clocks[v.Number])
 	s.Watchers, s.Fields, s.Counts.Minutes = some(v.Watchers), fieldsOf(desk, v.Fields), v.Minutes
 	s.Status, s.Contact, s.Company = mentionStatus(desk, v.Ticket), mentionContact(v.Contact), mentionCompany(v.Company)
 	s.Links, s.Participants = some(links), participants(v.Participants)
@@ -318,18 +329,21 @@ type ticketPatch struct {
 
 // ticketChange is what a PATCH changes of a ticket.
 type ticketChange struct {
-	Subject       opt[string]        `json:"subject" maxLength:"1000"`
-	StatusID      opt[string]        `json:"status_id" maxLength:"64"`
-	ChannelID     opt[string]        `json:"channel_id" maxLength:"64"`
-	OwnerID       opt[string]        `json:"owner_id" maxLength:"64"`
-	ResponsibleID opt[string]        `json:"responsible_id" maxLength:"64"`
-	MarkerID      opt[string]        `json:"marker_id" maxLength:"64"`
-	ContactID     opt[string]        `json:"contact_id" maxLength:"64"`
-	Priority      opt[string]        `json:"priority" enum:"low,normal,high,urgent"`
-	Tags          opt[[]string]      `json:"tags" maxItems:"50"`
-	Fields        map[string]any     `json:"fields" doc:"values of custom fields, by key; null takes one away"`
-	Participants  []participantInput `json:"participants" maxItems:"200" doc:"whom to switch on or off for the next answer, or to add; those not named stay as they are"`
-	Comment       string             `json:"comment" maxLength:"10000" lines:"many" doc:"kept with the activity that this PATCH writes"`
+	Subject       opt[string]    `json:"subject" maxLength:"1000"`
+	StatusID      opt[string]    `json:"status_id" maxLength:"64"`
+	ChannelID     opt[string]    `json:"channel_id" maxLength:"64"`
+	OwnerID       opt[string]    `json:"owner_id" maxLength:"64"`
+	ResponsibleID opt[string]    `json:"responsible_id" maxLength:"64"`
+	MarkerID      opt[string]    `json:"marker_id" maxLength:"64"`
+	ContactID     opt[string]    `json:"contact_id" maxLength:"64"`
+	Priority      opt[string]    `json:"priority" enum:"low,normal,high,urgent"`
+	Tags          opt[[]string]  `json:"tags" maxItems:"50"`
+	Fields        map[string]any `json:"fields" doc:"values of custom fields, by key; null takes one away"`
+
+	ServiceLevelID opt[string] `json:"service_level_id" maxLength:"64" doc:"of its own; null: that of contact, company or channel"`
+
+	Participants []participantInput `json:"participants" maxItems:"200" doc:"whom to switch on or off for the next answer, or to add; those not named stay as they are"`
+	Comment      string             `json:"comment" maxLength:"10000" lines:"many" doc:"kept with the activity that this PATCH writes"`
 }
 
 // patch gives the change as threading takes it; fields of a refusal lie below
@@ -347,7 +361,7 @@ func (b *ticketChange) patch(below string) (p threading.TicketPatch, err error) 
 	p = threading.TicketPatch{
 		Subject: b.Subject.clearable(), StatusID: b.StatusID.clearable(), ChannelID: b.ChannelID.clearable(),
 		OwnerID: b.OwnerID.clearable(), ResponsibleID: b.ResponsibleID.clearable(), MarkerID: b.MarkerID.clearable(),
-		ContactID: b.ContactID.clearable(), Tags: b.Tags.clearable(), Fields: b.Fields, Comment: b.Comment,
+		ContactID: b.ContactID.clearable(), Tags: b.Tags.clearable(), Fields: b.Fields, ServiceLevelID: b.ServiceLevelID.clearable(), Comment: b.Comment,
 	}
 	for _, someone := range b.Participants {
 		p.Participants = append(p.Participants, threading.ParticipantPatch(someone))

@@ -282,6 +282,7 @@ func (d *Daemon) startJobs(in *intake) {
 	}
 	jobs.Go(func() { runTimeRules(ctx, d.core.Threading, d.log) })
 	jobs.Go(func() { d.hooks.Run(ctx) })
+	jobs.Go(func() { keepTime(ctx, d.core.Threading, d.log) })
 	jobs.Go(func() { sendDigests(ctx, d.core.Threading, d.log) })
 	jobs.Go(func() {
 		tidy(ctx, d.core.DB, retention{events: d.config.EventsDays, audit: d.config.AuditDays}, d.opt.Now, d.log)

@@ -21,6 +21,19 @@ const (
 	tidyPause        = time.Hour
 )
 
+// timePause is the time between two looks at what clocks and alarms have to tell.
+const timePause = 5 * time.Second
+
+// keepTime has clocks and alarms tell what falls due, until ctx ends. The store
+// holds when that is; several nodes may do so at once.
+func keepTime(ctx context.Context, desk *threading.Service, log *slog.Logger) {
+	for wait(ctx, timePause) {
+		if err := desk.KeepTime(ctx); err != nil && ctx.Err() == nil {
+			log.Warn("keeping time", "err", err)
+		}
+	}
+}
+
 // digestPause is the time between two looks at whose digest is due.
 const digestPause = 30 * time.Second
 
