@@ -92,8 +92,13 @@ func (tx *Tx) DeleteCompany(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	if _, err := tx.exec(ctx, `DELETE FROM company_domains WHERE company_id = $1`, id); err != nil {
-		return err
+	for _, sql := range []string{
+		`DELETE FROM company_domains WHERE company_id = $1`,
+		`DELETE FROM levels_of WHERE kind = 'company' AND id = $1`,
+	} {
+		if _, err := tx.exec(ctx, sql, id); err != nil {
+			return err
+		}
 	}
 	return tx.touched(ctx, "company", `DELETE FROM companies WHERE id = $1`, id)
 }

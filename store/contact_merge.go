@@ -32,6 +32,9 @@ func (tx *Tx) MergeContacts(ctx context.Context, into Contact, ids ...string) er
 				return err
 			}
 		}
+		if err := tx.inheritLevel(ctx, id, into.ID); err != nil {
+			return err
+		}
 	}
 	if err := tx.PutContact(ctx, into); err != nil {
 		return err

@@ -186,6 +186,7 @@ func (tx *Tx) DeleteContact(ctx context.Context, id string) error {
 		`DELETE FROM contacts WHERE merged_into = $1`,
 		`DELETE FROM contact_emails WHERE contact_id = $1`,
 		`DELETE FROM contact_lookups WHERE contact_id = $1`,
+		`DELETE FROM levels_of WHERE kind = 'contact' AND id = $1`,
 	} {
 		if _, err := tx.exec(ctx, sql, id); err != nil {
 			return err

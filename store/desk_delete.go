@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"slices"
 )
 
@@ -37,7 +38,7 @@ func (tx *Tx) DeleteChannel(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	if err := desk.ruled(id); err != nil {
+	if err := errors.Join(desk.ruled(id), desk.timed(id)); err != nil {
 		return err
 	}
 	for _, a := range desk.Accounts {
@@ -108,7 +109,7 @@ func (tx *Tx) DeleteAgent(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	if err := desk.ruled(id); err != nil {
+	if err := errors.Join(desk.ruled(id), desk.timed(id)); err != nil {
 		return err
 	}
 	for _, c := range desk.Channels {
@@ -132,6 +133,7 @@ func (tx *Tx) DeleteAgent(ctx context.Context, id string) error {
 		`DELETE FROM uploads WHERE agent_id = $1`,
 		`DELETE FROM watchers WHERE agent_id = $1`,
 		`DELETE FROM digests WHERE agent_id = $1`,
+		`DELETE FROM alarms WHERE agent_id = $1`,
 		`DELETE FROM totp WHERE agent_id = $1`,
 		`DELETE FROM recovery_codes WHERE agent_id = $1`,
 	} {

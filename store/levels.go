@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"math"
+	"slices"
 	"time"
 )
 
@@ -131,6 +132,38 @@ func (tx *Tx) LevelsOf(ctx context.Context, kind string, ids ...string) (map[str
 		return err
 	}, `SELECT id, level_id FROM levels_of WHERE kind = $1 AND `+condition, append([]any{kind}, args...)...)
 	return all, err
+}
+
+// inheritLevel gives a contact the service level of one that goes into it, where it
+// has none of its own.
+func (tx *Tx) inheritLevel(ctx context.Context, from, to string) error {
+	own, err := tx.LevelsOf(ctx, LevelOfContact, from, to)
+	if err != nil || own[from] == "" {
+		return err
+	}
+	if own[to] == "" {
+		if _, err := tx.SetLevel(ctx, LevelOfContact, to, own[from]); err != nil {
+			return err
+		}
+	}
+	_, err = tx.SetLevel(ctx, LevelOfContact, from, "")
+	return err
+}
+
+// timed is the conflict of deleting an agent or channel that a service level or an
+// escalation names, or nil.
+func (d *Desk) timed(id string) error {
+	for _, l := range d.ServiceLevels {
+		if l.ManagerID == id {
+			return inUse("service level " + l.Name)
+		}
+	}
+	for _, c := range d.Channels {
+		if c.Escalation.ToChannelID == id || slices.Contains(c.Escalation.Notify, id) {
+			return inUse("channel " + c.Name)
+		}
+	}
+	return nil
 }
 
 // Clock is how much of its time a ticket has used.

@@ -219,7 +219,7 @@ func TestWhichServiceLevel(t *testing.T) {
 	contact := d.ticket(r.Ticket).ContactID
 	level := func() string { d.keepTime(); return d.clock(r.Ticket).LevelID }
 	set := func(kind, id, level string) {
-		d.update(func(ctx context.Context, tx *store.Tx) error { return d.SetLevel(ctx, tx, kind, id, level) })
+		d.update(func(ctx context.Context, tx *store.Tx) error { return SetLevel(ctx, tx, kind, id, level) })
 	}
 	if got := level(); got != "" {
 		t.Errorf("none is named, and it has %q", got)
@@ -274,7 +274,9 @@ func TestAlarms(t *testing.T) {
 	if v, err = d.PutAlarm(d.ctx, d.anna, r.Ticket, v.ID, NewAlarm{At: &later}); err != nil || !v.DoneAt.IsZero() {
 		t.Fatalf("%+v, %v", v, err)
 	}
-	d.update(func(ctx context.Context, tx *store.Tx) error { return tx.DeleteSubscription(ctx, d.channel.ID, d.anna.ID) })
+	d.update(func(ctx context.Context, tx *store.Tx) error {
+		return tx.DeleteSubscription(ctx, d.channel.ID, d.anna.ID)
+	})
 	d.now = later
 	d.keepTime()
 	if n := len(d.told(r.Ticket)); n != before+1 {

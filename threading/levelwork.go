@@ -140,7 +140,7 @@ func timeHash(desk *store.Desk) string {
 // SetLevel gives a contact or company a service level of its own; "" takes it away.
 // The clocks of its tickets follow within moments. Error: invalid
 // (service_level_id).
-func (s *Service) SetLevel(ctx context.Context, tx *store.Tx, kind, id, levelID string) error {
+func SetLevel(ctx context.Context, tx *store.Tx, kind, id, levelID string) error {
 	desk, err := tx.Desk(ctx)
 	if err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"ticketgate/store"
+	"ticketgate/threading"
 	"ticketgate/threading/message"
 )
 
@@ -200,7 +201,7 @@ func (a *api) putCompany(ctx context.Context, in *companyInput, start func(conte
 		if err := tx.PutCompany(ctx, c); err != nil || !in.ServiceLevelID.Sent {
 			return c, err
 		}
-		return c, a.Desk.SetLevel(ctx, tx, store.LevelOfCompany, c.ID, in.ServiceLevelID.Value)
+		return c, threading.SetLevel(ctx, tx, store.LevelOfCompany, c.ID, in.ServiceLevelID.Value)
 	})
 }
 

@@ -244,7 +244,7 @@ func (a *api) putContact(ctx context.Context, in *contactPatchInput, start func(
 		if err := tx.PutContact(ctx, c); err != nil || !in.ServiceLevelID.Sent {
 			return c, err
 		}
-		return c, a.Desk.SetLevel(ctx, tx, store.LevelOfContact, c.ID, in.ServiceLevelID.Value)
+		return c, threading.SetLevel(ctx, tx, store.LevelOfContact, c.ID, in.ServiceLevelID.Value)
 	})
 }
 

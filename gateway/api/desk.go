@@ -39,7 +39,6 @@ type drafts interface {
 }
 
 type levels interface {
-	SetLevel(ctx context.Context, tx *store.Tx, kind, id, levelID string) error
 	ViewLevel(desk *store.Desk, c store.Clock) (threading.LevelView, bool)
 	PutAlarm(ctx context.Context, agent *store.Agent, number int64, id string, n threading.NewAlarm) (store.Alarm, error)
 	DeleteAlarm(ctx context.Context, agent *store.Agent, number int64, id string) error

@@ -104,6 +104,9 @@ func (a *applier) run(ctx context.Context) error {
 		a.agents, a.allCompanies, a.contacts, a.channels, a.accounts,
 		func(ctx context.Context) error { return a.templates().apply(ctx, a) },
 		func(ctx context.Context) error { return a.customFields().apply(ctx, a) },
+		func(ctx context.Context) error { return a.calendars().apply(ctx, a) },
+		func(ctx context.Context) error { return a.serviceLevels().apply(ctx, a) },
+		a.ownLevels,
 		a.channelLinks, a.subscriptions, a.applyRules,
 		func(ctx context.Context) error { return a.webhooks().apply(ctx, a) },
 	}

@@ -170,6 +170,7 @@ func (a *applier) channelLinks(ctx context.Context) error {
 			return ""
 		}, a.accountName)
 		a.ackTemplate(d, i, &c, e.AckTemplate)
+		a.channelTimes(d, i, &c, &a.file.Channels[i])
 		if err := a.put(d, pathOf("channel", i, "account"), func() error { return a.tx.PutChannel(ctx, c) }); err != nil {
 			return err
 		}

@@ -25,6 +25,8 @@ type DeskFile struct {
 	Markers   []MarkerEntry   `toml:"marker"`
 	Templates []TemplateEntry `toml:"template"`
 	Fields    []FieldEntry    `toml:"custom_field"`
+	Calendars []CalendarEntry `toml:"calendar"`
+	Levels    []LevelEntry    `toml:"service_level"`
 	Rules     []RuleEntry     `toml:"rule"`
 	Channels  []ChannelEntry  `toml:"channel"`
 	Accounts  []AccountEntry  `toml:"mail_account"`
@@ -69,6 +71,32 @@ type FieldEntry struct {
 	Channels *[]string `toml:"channels"` // where tickets have it; none: everywhere
 }
 
+// CalendarEntry is one [[calendar]].
+type CalendarEntry struct {
+	Name     string              `toml:"name"`
+	Timezone *string             `toml:"timezone"`
+	Hours    map[string][]string `toml:"hours"` // by mon to sun: ranges such as 09:00-17:00
+	Holidays *[]string           `toml:"holidays"`
+}
+
+// LevelEntry is one [[service_level]].
+type LevelEntry struct {
+	Name           string  `toml:"name"`
+	RespondMinutes *int    `toml:"respond_minutes"`
+	ResolveMinutes *int    `toml:"resolve_minutes"`
+	WarnMinutes    *int    `toml:"warn_minutes"`
+	Calendar       *string `toml:"calendar"`
+	Manager        *string `toml:"manager"` // an agent's address
+}
+
+// EscalationEntry is a channel's escalation.
+type EscalationEntry struct {
+	AfterMinutes int      `toml:"after_minutes"`
+	FreeOwner    bool     `toml:"free_owner"`
+	ToChannel    string   `toml:"to_channel"`
+	Notify       []string `toml:"notify"` // agents' addresses
+}
+
 // ChannelEntry is one [[channel]].
 type ChannelEntry struct {
 	Name               string              `toml:"name"`
@@ -91,6 +119,8 @@ type ChannelEntry struct {
 	Signature          *string             `toml:"signature"`
 	Account            *string             `toml:"account"`
 	Statuses           *[]string           `toml:"statuses"`
+	ServiceLevel       *string             `toml:"service_level"`
+	Escalation         *EscalationEntry    `toml:"escalation"`
 	Responsibilities   map[string]string   `toml:"responsibilities"` // us or customer, by the name of an open status
 	Subscriptions      []SubscriptionEntry `toml:"subscriptions"`
 }
@@ -140,19 +170,21 @@ type AgentEntry struct {
 
 // CompanyEntry is one [[company]].
 type CompanyEntry struct {
-	Name       string    `toml:"name"`
-	Domains    *[]string `toml:"domains"`
-	Parent     *string   `toml:"parent"`
-	ExternalID *string   `toml:"external_id"`
+	Name         string    `toml:"name"`
+	Domains      *[]string `toml:"domains"`
+	Parent       *string   `toml:"parent"`
+	ExternalID   *string   `toml:"external_id"`
+	ServiceLevel *string   `toml:"service_level"`
 }
 
 // ContactEntry is one [[contact]]; its first address is its name.
 type ContactEntry struct {
-	Emails     []string  `toml:"emails"`
-	Name       *string   `toml:"name"`
-	Phones     *[]string `toml:"phones"`
-	Company    *string   `toml:"company"`
-	ExternalID *string   `toml:"external_id"`
+	Emails       []string  `toml:"emails"`
+	Name         *string   `toml:"name"`
+	Phones       *[]string `toml:"phones"`
+	Company      *string   `toml:"company"`
+	ExternalID   *string   `toml:"external_id"`
+	ServiceLevel *string   `toml:"service_level"`
 }
 
 // WebhookEntry is one [[webhook]].
@@ -225,6 +257,12 @@ func (f *DeskFile) checkNames() {
 	}
 	for i, e := range f.Fields {
 		f.checkName("custom_field", i, "key", e.Key, seen(f.Fields[:i], func(o FieldEntry) string { return o.Key }))
+	}
+	for i, e := range f.Calendars {
+		f.checkName("calendar", i, "name", e.Name, seen(f.Calendars[:i], func(o CalendarEntry) string { return o.Name }))
+	}
+	for i, e := range f.Levels {
+		f.checkName("service_level", i, "name", e.Name, seen(f.Levels[:i], func(o LevelEntry) string { return o.Name }))
 	}
 	for i, e := range f.Channels {
 		f.checkName("channel", i, "name", e.Name, seen(f.Channels[:i], func(o ChannelEntry) string { return o.Name }))

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"ticketgate/store"
 )
@@ -12,10 +13,13 @@ import (
 func (a *applier) prune(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{
 		func(ctx context.Context) error { return a.rules().prune(ctx, a) },
-		a.pruneSubscriptions, a.pruneAccounts, a.pruneChannels, a.pruneContacts, a.pruneCompanies, a.pruneAgents, a.pruneStatuses,
+		a.pruneSubscriptions, a.pruneAccounts, a.pruneChannels, a.pruneContacts, a.pruneCompanies,
+		func(ctx context.Context) error { return a.serviceLevels().prune(ctx, a) },
+		a.pruneAgents, a.pruneStatuses,
 		func(ctx context.Context) error { return a.markers().prune(ctx, a) },
 		func(ctx context.Context) error { return a.templates().prune(ctx, a) },
 		func(ctx context.Context) error { return a.customFields().prune(ctx, a) },
+		func(ctx context.Context) error { return a.calendars().prune(ctx, a) },
 		func(ctx context.Context) error { return a.webhooks().prune(ctx, a) },
 	} {
 		if err := step(ctx); err != nil {
@@ -80,7 +84,11 @@ func (a *applier) pruneAccounts(ctx context.Context) error {
 }
 
 func (a *applier) pruneChannels(ctx context.Context) error {
-	for _, c := range a.desk.Channels {
+	channels := slices.Clone(a.desk.Channels)
+	slices.SortStableFunc(channels, func(x, y store.Channel) int { // what escalates goes before what it escalates to
+		return strings.Compare(y.Escalation.ToChannelID, x.Escalation.ToChannelID)
+	})
+	for _, c := range channels {
 		if slices.ContainsFunc(a.file.Channels, func(e ChannelEntry) bool { return e.Name == c.Name }) {
 			continue
 		}

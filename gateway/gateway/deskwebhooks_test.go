@@ -73,6 +73,14 @@ name = "Serial"
 name = "Invoices"
 condition = 'message.subject == "Invoice"'
 actions = { add_tags = ["invoice"] }
+[[calendar]]
+name = "Office"
+hours = { mon = ["09:00-17:00"] }
+[[service_level]]
+name = "Gold"
+respond_minutes = 60
+calendar = "Office"
+manager = "bob@example.test"
 [[channel]]
 name = "Sales"
 subscriptions = [{agent = "bob@example.test"}]
@@ -111,9 +119,18 @@ name = "Serial number"
 name = "Invoices"
 condition = 'message.subject == "Invoice"'
 actions = { add_tags = ["bill"] }
+[[calendar]]
+name = "Office"
+hours = { mon = ["08:00-17:00"] }
+holidays = ["12-25"]
+[[service_level]]
+name = "Gold"
+respond_minutes = 30
 [[channel]]
 name = "Sales"
 reopen_days = 3
+service_level = "Gold"
+escalation = { after_minutes = 120, to_channel = "Support", notify = ["bob@example.test"] }
 subscriptions = [{agent = "bob@example.test", type = "informal"}]
 [[mail_account]]
 address = "sales@example.test"
@@ -125,9 +142,11 @@ notify = {owner = "event"}
 [[company]]
 name = "Ltd"
 domains = ["customer.test", "client.test"]
+service_level = "Gold"
 [[contact]]
 emails = ["carol@customer.test", "carol@client.test"]
 phones = ["+49301"]
+service_level = "Gold"
 [[webhook]]
 name = "chat"
 url = "https://chat.example/other"
