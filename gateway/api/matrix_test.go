@@ -194,6 +194,7 @@ func TestEveryRouteForEverybody(t *testing.T) {
 	f.serveOIDC(testbed.OIDC(t))
 	w := f.world()
 	routes := f.routes()
+	table := visibility{}
 	for _, route := range routes {
 		want, ok := matrix[route]
 		if !ok {
@@ -205,7 +206,7 @@ func TestEveryRouteForEverybody(t *testing.T) {
 			continue // below: a deletion that succeeds changes the world
 		}
 		for i, who := range people {
-			f.expect(who, method, w.fill(path), strings.Fields(want)[i])
+			table.note(route, f.expect(who, method, w.fill(path), strings.Fields(want)[i]))
 		}
 		f.expect("admin", method, w.fillWith(path, "01a20526-0000-7000-8000-000000000000", "99999"),
 			map[bool]string{true: "404", false: "200"}[strings.Contains(path, "{")])
@@ -213,10 +214,11 @@ func TestEveryRouteForEverybody(t *testing.T) {
 	for _, route := range routes {
 		if method, path, _ := strings.Cut(route, " "); deletes(route) {
 			for i, who := range people[:len(people)-1] {
-				f.expect(who, method, w.fill(path), strings.Fields(matrix[route])[i])
+				table.note(route, f.expect(who, method, w.fill(path), strings.Fields(matrix[route])[i]))
 			}
 		}
 	}
+	table.check(t)
 	if len(matrix) != len(routes) {
 		t.Errorf("the matrix has %d entries for %d routes", len(matrix), len(routes))
 	}
@@ -228,8 +230,8 @@ func deletes(route string) bool {
 }
 
 // expect sends an empty request. 200 stands for every answer but the refusals
-// of the matrix.
-func (f *fixture) expect(who, method, path, want string) {
+// of the matrix. It gives what the answer was.
+func (f *fixture) expect(who, method, path, want string) string {
 	f.t.Helper()
 	var body any
 	if method != "GET" && method != "DELETE" {
@@ -241,7 +243,7 @@ func (f *fixture) expect(who, method, path, want string) {
 		f.t.Errorf("%s: %s %s: %d %s", who, method, path, r.Code, r.Body)
 	}
 	if want == "200" && r.Code != 401 && r.Code != 403 && r.Code != 404 {
-		return
+		return got
 	}
 	if got != want {
 		f.t.Errorf("%s: %s %s: got %s, want %s: %s", who, method, path, got, want, r.Body)
@@ -249,6 +251,7 @@ func (f *fixture) expect(who, method, path, want string) {
 	if r.Code == 401 && r.Header().Get("WWW-Authenticate") == "" {
 		f.t.Errorf("%s: %s %s: a 401 that doesn't say how to log in", who, method, path)
 	}
+	return got
 }
 
 // world is one thing of each kind, in the channel Support.
