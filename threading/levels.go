@@ -2,9 +2,9 @@ package threading
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strconv"
-	"time"
 
 	"ticketgate/store"
 	"ticketgate/threading/calendar"
@@ -86,13 +86,14 @@ func (s *Service) calendarsOf(desk *store.Desk) *calendars {
 	return read
 }
 
-// course gives what the clock of a ticket goes by.
-func (w *work) course(ctx context.Context, t store.Ticket) (course, error) {
+// course gives what the clock of a ticket goes by; held is the level that it has
+// by now.
+func (w *work) course(ctx context.Context, t store.Ticket, held string) (course, error) {
 	by := course{channelID: t.ChannelID, turn: w.desk.Responsibility(t.ChannelID, t.StatusID)}
 	if c := w.desk.Channel(t.ChannelID); c != nil {
 		by.escalation = c.Escalation
 	}
-	id, err := w.levelOf(ctx, t)
+	id, err := w.levelOf(ctx, t, held)
 	if err != nil {
 		return by, err
 	}
@@ -103,8 +104,9 @@ func (w *work) course(ctx context.Context, t store.Ticket) (course, error) {
 }
 
 // levelOf gives the service level of a ticket: its own, its contact's, its
-// company's or that of a company above it, its channel's.
-func (w *work) levelOf(ctx context.Context, t store.Ticket) (string, error) {
+// company's or that of a company above it, its channel's. What it has of a channel
+// it keeps when it moves to another.
+func (w *work) levelOf(ctx context.Context, t store.Ticket, held string) (string, error) {
 	if len(w.desk.ServiceLevels) == 0 {
 		return "", nil
 	}
@@ -125,6 +127,9 @@ func (w *work) levelOf(ctx context.Context, t store.Ticket) (string, error) {
 			return "", err
 		}
 		company = c.ParentID
+	}
+	if held != "" && slices.ContainsFunc(w.desk.Channels, func(c store.Channel) bool { return c.ServiceLevelID == held }) {
+		return held, nil
 	}
 	if c := w.desk.Channel(t.ChannelID); c != nil {
 		return c.ServiceLevelID, nil
@@ -190,7 +195,7 @@ func (w *work) keepTimeOf(ctx context.Context, number int64, what happening) err
 		return err
 	}
 	c, runs := all[number]
-	by, err := w.course(ctx, t)
+	by, err := w.course(ctx, t, c.LevelID)
 	switch {
 	case err != nil:
 		return err
@@ -271,7 +276,7 @@ func (w *work) escalate(ctx context.Context, t *store.Ticket, by course) error {
 		return err
 	}
 	a := w.statusChange(*t, nil, append(changes, store.Change{Field: "escalation", To: w.channelName(t.ChannelID)}))
-	a.Comment = "Nobody did anything in " + (time.Duration(e.AfterMinutes) * time.Minute).String()
+	a.Comment = fmt.Sprintf("Nobody did anything in %d minutes", e.AfterMinutes)
 	a.OriginalEvent = stepEscalation
 	if err := w.history(ctx, t, &a); err != nil {
 		return err

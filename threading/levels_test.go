@@ -171,6 +171,9 @@ func TestServiceLevelOfATicket(t *testing.T) {
 	if after.OwnerID != "" || after.ChannelID != helpdesk.ID {
 		t.Errorf("it was not escalated: %+v", after)
 	}
+	if c := d.clock(r.Ticket); c.LevelID != "gold" || levelState(c, d.now) != levelRed {
+		t.Errorf("it lost its level by that: %+v", c)
+	}
 	told := d.told(r.Ticket)
 	for _, agent := range []*store.Agent{d.ivo, d.admin} { // the manager, and whom the escalation names
 		if !slices.Contains(told, agent.Email) {
@@ -234,6 +237,10 @@ func TestWhichServiceLevel(t *testing.T) {
 		if got := level(); got != c.level {
 			t.Errorf("it has the level of the %s, want that of the %s", got, c.level)
 		}
+	}
+	set(store.LevelOfContact, contact, "") // what is taken away is not kept
+	if got := level(); got != "company" {
+		t.Errorf("it has the level of the %s, want that of the company", got)
 	}
 	own := "ticket"
 	if _, err := d.PatchTicket(d.ctx, d.anna, r.Ticket, TicketPatch{ServiceLevelID: &own}); err != nil {
