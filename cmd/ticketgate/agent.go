@@ -20,9 +20,6 @@ type agentPasswordCommand struct {
 	Email string `arg:"" help:"The agent."`
 }
 
-// minPassword is the least length of a password (NIST SP 800-63B, 3.1.1.1).
-const minPassword = 8
-
 // Run asks for the password, keeps its hash, and ends the agent's sessions.
 func (c *agentPasswordCommand) Run(ctx context.Context, w *world) error {
 	core, err := w.core(ctx)

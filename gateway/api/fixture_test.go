@@ -31,7 +31,6 @@ type fixture struct {
 	t        *testing.T
 	ctx      context.Context
 	db       *store.DB
-	path     string // of its file
 	service  *threading.Service
 	seal     *store.Sealer
 	file     string  // of the database
