@@ -19,6 +19,7 @@ const (
 	EventActivityCreated EventKind = "activity.created"
 	EventActivityChanged EventKind = "activity.changed"
 	EventDeliveryChanged EventKind = "delivery.changed" // of an answer or an acknowledgement
+	EventRuleMatched     EventKind = "rule.matched"     // for the webhook that the rule names, and no client
 	EventAgentNotice     EventKind = "agent.notice"     // for the agent AgentID alone
 	// EventAccessEnded is for the open streams of AgentID and for no client: a
 	// session or a token of his is gone, or he is switched off.
@@ -42,8 +43,10 @@ type Event struct {
 type EventData struct {
 	Fields  []string `json:"fields,omitempty"`  // of an activity that changed
 	Verdict Verdict  `json:"verdict,omitempty"` // where auth is one of them
-	Reason  string   `json:"reason,omitempty"`  // of a notice: a word for programs
-	Text    string   `json:"text,omitempty"`    // of a notice: for the agent to read
+	Rule    string   `json:"rule,omitempty"`    // of a rule that held: its id, and that of the webhook
+	Webhook string   `json:"webhook,omitempty"`
+	Reason  string   `json:"reason,omitempty"` // of a notice: a word for programs
+	Text    string   `json:"text,omitempty"`   // of a notice: for the agent to read
 
 	DeliveryID string        `json:"delivery_id,omitempty"` // of a delivery that changed
 	State      DeliveryState `json:"state,omitempty"`       // and where it stands since

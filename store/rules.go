@@ -62,6 +62,7 @@ type RuleActions struct {
 	NoAcknowledgement bool     `json:"no_acknowledgement,omitempty"` // of RuleOnIntake
 	TemplateID        string   `json:"template_id,omitempty"`        // answers the customer
 	Note              string   `json:"note,omitempty"`
+	WebhookID         string   `json:"webhook_id,omitempty"` // is told that the rule held
 
 	Fields  map[string]any `json:"fields,omitempty"`  // of custom fields, by key; null takes a value away
 	Extract *RuleExtract   `json:"extract,omitempty"` // of RuleOnIntake
@@ -138,7 +139,7 @@ func (d *Desk) sortRules() {
 func (d *Desk) ruled(id string) error {
 	for _, r := range d.Rules {
 		a := r.Actions
-		ids := append([]string{a.ChannelID, a.StatusID, a.MarkerID, a.OwnerID, a.ResponsibleID, a.TemplateID}, a.WatcherIDs...)
+		ids := append([]string{a.ChannelID, a.StatusID, a.MarkerID, a.OwnerID, a.ResponsibleID, a.TemplateID, a.WebhookID}, a.WatcherIDs...)
 		if slices.Contains(ids, id) {
 			return inUse("rule " + r.Name)
 		}

@@ -34,6 +34,9 @@ func WebhookEvents() []EventKind {
 
 // Wants tells whether a webhook is told of an event.
 func (w *Webhook) Wants(e Event) bool {
+	if e.Kind == EventRuleMatched {
+		return w.Active && w.ID == e.Data.Webhook && w.Since.Before(e.Position)
+	}
 	return w.Active && e.AgentID == "" && slices.Contains(w.Events, e.Kind) && w.Since.Before(e.Position) &&
 		(len(w.ChannelIDs) == 0 || slices.Contains(w.ChannelIDs, e.ChannelID))
 }
@@ -64,13 +67,20 @@ func (tx *Tx) PutWebhook(ctx context.Context, w Webhook) error {
 
 // DeleteWebhook removes a webhook and all that it was to be told.
 func (tx *Tx) DeleteWebhook(ctx context.Context, id string) error {
+	desk, err := tx.deskToChange(ctx)
+	if err != nil {
+		return err
+	}
+	if err := desk.ruled(id); err != nil {
+		return err
+	}
 	if err := tx.deleteThing(ctx, thingWebhook, "webhook", id); err != nil {
 		return err
 	}
 	if _, err := tx.exec(ctx, `DELETE FROM webhook_health WHERE webhook_id = $1`, id); err != nil {
 		return err
 	}
-	_, err := tx.exec(ctx, `DELETE FROM webhook_deliveries WHERE webhook_id = $1`, id)
+	_, err = tx.exec(ctx, `DELETE FROM webhook_deliveries WHERE webhook_id = $1`, id)
 	return err
 }
 

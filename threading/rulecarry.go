@@ -50,21 +50,34 @@ func (r *ruling) watch(ctx context.Context) ([]tie, error) {
 	return became, nil
 }
 
-// speak writes the notes of the rules, and sends their answers to what about
+// speak writes the notes of the rules, calls their webhooks, and sends their answers to what about
 // tells of. quiet: agents learn of the notes with what the rules looked at.
 func (r *ruling) speak(ctx context.Context, about *store.Activity, quiet bool) error {
 	for _, say := range r.words {
-		if say.note != "" {
-			if err := r.noteDown(ctx, say, quiet); err != nil {
-				return err
-			}
-			continue
+		var err error
+		switch {
+		case say.note != "":
+			err = r.noteDown(ctx, say, quiet)
+		case say.webhook != "":
+			err = r.callOut(ctx, say, about)
+		default:
+			err = r.answer(ctx, say, about)
 		}
-		if err := r.answer(ctx, say, about); err != nil {
+		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// callOut has a webhook told that a rule held. It goes by the journal, as all that
+// webhooks are told of.
+func (r *ruling) callOut(ctx context.Context, say said, about *store.Activity) error {
+	e := store.Event{Kind: store.EventRuleMatched, Ticket: r.t.Number, At: r.now, Data: store.EventData{Rule: say.rule.ID, Webhook: say.webhook}}
+	if about != nil {
+		e.ActivityID = about.ID
+	}
+	return r.tx.AddEvent(ctx, e)
 }
 
 func (r *ruling) noteDown(ctx context.Context, say said, quiet bool) error {

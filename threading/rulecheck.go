@@ -70,6 +70,7 @@ func checkNamed(desk *store.Desk, r store.Rule) error {
 		{"channel_id", a.ChannelID, desk.Channel(a.ChannelID) != nil}, {"status_id", a.StatusID, desk.Status(a.StatusID) != nil},
 		{"marker_id", a.MarkerID, desk.Marker(a.MarkerID) != nil}, {"owner_id", a.OwnerID, desk.Agent(a.OwnerID) != nil},
 		{"responsible_id", a.ResponsibleID, desk.Agent(a.ResponsibleID) != nil}, {"template_id", a.TemplateID, desk.Template(a.TemplateID) != nil},
+		{"webhook_id", a.WebhookID, desk.Webhook(a.WebhookID) != nil},
 	} {
 		if named.id != "" && !named.found {
 			return store.Invalid("actions."+named.field, "there is no such thing")

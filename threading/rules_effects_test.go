@@ -397,3 +397,32 @@ func TestRulesThatFail(t *testing.T) {
 		t.Errorf("explaining counts: %v, %v", counted, err)
 	}
 }
+
+// A rule that calls a webhook writes it into the journal, in the transaction that
+// files the mail; the webhook can't be deleted while the rule names it.
+func TestRuleCallsAWebhook(t *testing.T) {
+	d := newDesk(t)
+	d.update(func(ctx context.Context, tx *store.Tx) error {
+		return tx.PutWebhook(ctx, store.Webhook{ID: "hook", Name: "Pager", URL: "https://pager.example", Active: true})
+	})
+	rule := d.rule(store.Rule{Name: "Page", Condition: `message.subject == "Fire"`, Actions: store.RuleActions{WebhookID: "hook"}})
+	d.deliver(letter{from: "carla@ext.example", subject: "Smoke"})
+	r := d.deliver(letter{from: "carla@ext.example", subject: "Fire"})
+	var called []store.Event
+	for _, e := range d.events() {
+		if e.Kind == store.EventRuleMatched {
+			called = append(called, e)
+		}
+	}
+	if len(called) != 1 || called[0].Ticket != r.Ticket || called[0].ActivityID != r.ActivityID || called[0].Data.Webhook != "hook" || called[0].Data.Rule != rule.ID {
+		t.Errorf("called was %+v", called)
+	}
+	if a := d.last(r.Ticket); len(a.Rules) != 1 || !slices.Contains(a.Rules[0].Did, "webhook: Pager") {
+		t.Errorf("the trace is %+v", a.Rules)
+	}
+	err := d.db.Update(d.ctx, func(ctx context.Context, tx *store.Tx) error { return tx.DeleteWebhook(ctx, "hook") })
+	if store.ReasonOf(err) != store.ReasonInUse {
+		t.Errorf("it was deleted: %v", err)
+	}
+	wantField(t, d.CheckRule(d.desk(), store.Rule{Name: "x", When: store.RuleOnIntake, Condition: "true", Actions: store.RuleActions{WebhookID: "none"}}), "actions.webhook_id")
+}

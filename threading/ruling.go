@@ -47,6 +47,7 @@ type said struct {
 	rule     *rule
 	note     string
 	template string
+	webhook  string
 }
 
 // run lets rules look, one after the other.
@@ -274,6 +275,10 @@ func (r *ruling) ask(one *rule, trace *store.RuleTrace) {
 		r.words = append(r.words, said{rule: one, note: a.Note})
 		trace.Did = append(trace.Did, "note")
 	}
+	if a.WebhookID != "" {
+		r.words = append(r.words, said{rule: one, webhook: a.WebhookID})
+		trace.Did = append(trace.Did, "webhook: "+r.webhookName(a.WebhookID))
+	}
 	if a.TemplateID != "" {
 		r.words = append(r.words, said{rule: one, template: a.TemplateID})
 		trace.Did = append(trace.Did, "answer: "+r.templateName(a.TemplateID))
@@ -283,6 +288,13 @@ func (r *ruling) ask(one *rule, trace *store.RuleTrace) {
 func (w *work) templateName(id string) string {
 	if t := w.desk.Template(id); t != nil {
 		return t.Name
+	}
+	return ""
+}
+
+func (w *work) webhookName(id string) string {
+	if h := w.desk.Webhook(id); h != nil {
+		return h.Name
 	}
 	return ""
 }

@@ -314,7 +314,7 @@ func (s *stream) endsAccess(e store.Event) bool {
 func (s *stream) shape(desk *store.Desk, e store.Event) (eventShape, bool) {
 	sees := e.ChannelID != "" && desk.Sees(s.agentID, e.ChannelID)
 	mine := e.AgentID == s.agentID
-	if e.Kind == store.EventAccessEnded || s.ticket != 0 && s.ticket != e.Ticket || e.AgentID != "" && !mine || !sees && !mine {
+	if e.Kind == store.EventAccessEnded || e.Kind == store.EventRuleMatched || s.ticket != 0 && s.ticket != e.Ticket || e.AgentID != "" && !mine || !sees && !mine {
 		return eventShape{}, false
 	}
 	shape := eventShape{ID: e.Position.String(), Kind: string(e.Kind), At: e.At, Data: e.Data}

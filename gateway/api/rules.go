@@ -49,6 +49,7 @@ type ruleActionsShape struct {
 	Quarantine        bool               `json:"quarantine"`
 	NoAcknowledgement bool               `json:"no_acknowledgement"`
 	TemplateID        *string            `json:"template_id"`
+	WebhookID         *string            `json:"webhook_id"`
 	Note              string             `json:"note"`
 	Fields            map[string]any     `json:"fields" doc:"of custom fields, by key"`
 	Extract           *store.RuleExtract `json:"extract"`
@@ -63,7 +64,7 @@ func ruleOf(r store.Rule) ruleShape {
 			ChannelID: orNull(a.ChannelID), StatusID: orNull(a.StatusID), Priority: orNull(string(a.Priority)), MarkerID: orNull(a.MarkerID),
 			OwnerID: orNull(a.OwnerID), ResponsibleID: orNull(a.ResponsibleID), FreeOwner: a.FreeOwner, WatcherIDs: some(a.WatcherIDs),
 			AddTags: some(a.AddTags), RemoveTags: some(a.RemoveTags), Quarantine: a.Quarantine, NoAcknowledgement: a.NoAcknowledgement,
-			TemplateID: orNull(a.TemplateID), Note: a.Note, Fields: someMap(a.Fields), Extract: a.Extract,
+			TemplateID: orNull(a.TemplateID), WebhookID: orNull(a.WebhookID), Note: a.Note, Fields: someMap(a.Fields), Extract: a.Extract,
 		},
 	}
 }
@@ -103,6 +104,7 @@ type ruleActionsInput struct {
 	RemoveTags        opt[[]string]       `json:"remove_tags" maxItems:"50"`
 	Quarantine        opt[bool]           `json:"quarantine" doc:"of the kind intake"`
 	NoAcknowledgement opt[bool]           `json:"no_acknowledgement" doc:"of the kind intake"`
+	WebhookID         opt[string]         `json:"webhook_id" maxLength:"64" doc:"is told rule.matched, whatever its events and channels are"`
 	TemplateID        opt[string]         `json:"template_id" maxLength:"64" doc:"answers who wrote, within the limits of acknowledgements"`
 	Note              opt[string]         `json:"note" maxLength:"10000" lines:"many"`
 	Fields            opt[map[string]any] `json:"fields" doc:"of custom fields, by key; null takes a value away"`
@@ -151,6 +153,7 @@ func (in *ruleActionsInput) apply(a *store.RuleActions) {
 	in.Quarantine.into(&a.Quarantine)
 	in.NoAcknowledgement.into(&a.NoAcknowledgement)
 	in.TemplateID.into(&a.TemplateID)
+	in.WebhookID.into(&a.WebhookID)
 	in.Note.into(&a.Note)
 	in.Fields.into(&a.Fields)
 	if in.Extract.Sent {

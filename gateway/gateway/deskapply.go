@@ -107,8 +107,9 @@ func (a *applier) run(ctx context.Context) error {
 		func(ctx context.Context) error { return a.calendars().apply(ctx, a) },
 		func(ctx context.Context) error { return a.serviceLevels().apply(ctx, a) },
 		a.ownLevels,
-		a.channelLinks, a.subscriptions, a.applyRules,
+		a.channelLinks, a.subscriptions,
 		func(ctx context.Context) error { return a.webhooks().apply(ctx, a) },
+		a.applyRules,
 	}
 	if a.opt.Prune {
 		steps = append(steps, a.prune)

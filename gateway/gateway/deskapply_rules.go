@@ -38,6 +38,7 @@ type RuleActionsEntry struct {
 	Quarantine        *bool             `toml:"quarantine"`
 	NoAcknowledgement *bool             `toml:"no_acknowledgement"`
 	Template          *string           `toml:"template"`
+	Webhook           *string           `toml:"webhook"`
 	Note              *string           `toml:"note"`
 	Fields            map[string]any    `toml:"fields"`
 	Extract           *RuleExtractEntry `toml:"extract"`
@@ -91,6 +92,7 @@ func (a *applier) ruleActions(d *difference, i int, have *store.RuleActions, e *
 	a.ruleLink(d, i, "owner", &have.OwnerID, e.Owner, a.agentID, a.agentName)
 	a.ruleLink(d, i, "responsible", &have.ResponsibleID, e.Responsible, a.agentID, a.agentName)
 	a.ruleLink(d, i, "template", &have.TemplateID, e.Template, a.templateID, a.templateName)
+	a.ruleLink(d, i, "webhook", &have.WebhookID, e.Webhook, a.webhookID, a.webhookName)
 	setField(d, "priority", (*string)(&have.Priority), e.Priority)
 	setField(d, "free_owner", &have.FreeOwner, e.FreeOwner)
 	setField(d, "quarantine", &have.Quarantine, e.Quarantine)
@@ -194,6 +196,22 @@ func idOf(c *store.Channel) string {
 func (a *applier) agentID(email string) string {
 	if agent := a.desk.AgentByKey(keyOf(email)); agent != nil {
 		return agent.ID
+	}
+	return ""
+}
+
+func (a *applier) webhookID(name string) string {
+	for _, w := range a.desk.Webhooks {
+		if w.Name == name {
+			return w.ID
+		}
+	}
+	return ""
+}
+
+func (a *applier) webhookName(id string) string {
+	if w := a.desk.Webhook(id); w != nil {
+		return w.Name
 	}
 	return ""
 }

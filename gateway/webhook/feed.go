@@ -27,6 +27,7 @@ type data struct {
 	DeliveryID string              `json:"delivery_id,omitempty"` // of delivery.changed
 	State      store.DeliveryState `json:"state,omitempty"`       // of delivery.changed
 	WebhookID  string              `json:"webhook_id,omitempty"`  // of webhook.test
+	RuleID     string              `json:"rule_id,omitempty"`     // of rule.matched
 }
 
 // KindTest is the type of a message that tells of nothing.
@@ -83,7 +84,7 @@ func (s *Service) take(ctx context.Context, tx *store.Tx) (int, error) {
 func (s *Service) message(w *store.Webhook, e store.Event) store.WebhookDelivery {
 	p := payload{Type: string(e.Kind), Timestamp: e.At.UTC(), Data: data{
 		EventID: e.Position.String(), ChannelID: e.ChannelID, ActivityID: e.ActivityID,
-		Fields: e.Data.Fields, DeliveryID: e.Data.DeliveryID, State: e.Data.State,
+		Fields: e.Data.Fields, DeliveryID: e.Data.DeliveryID, State: e.Data.State, RuleID: e.Data.Rule,
 	}}
 	if e.Ticket != 0 {
 		p.Data.Ticket, p.Data.Reference = e.Ticket, s.opt.Reference(e.Ticket)

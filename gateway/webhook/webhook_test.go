@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"slices"
@@ -327,6 +328,35 @@ func TestW14TwoNodes(t *testing.T) {
 				t.Errorf("ticket %d: %v", ticket, got)
 				break
 			}
+		}
+	}
+}
+
+// What a rule calls goes to the webhook that it names, whatever else that wants, and
+// to no other.
+func TestRuleMatched(t *testing.T) {
+	r := newRig(t)
+	r.hook("pager", r.receiver.URL, func(w *store.Webhook) {
+		w.Events, w.ChannelIDs = []store.EventKind{store.EventDeliveryChanged}, []string{"sales"}
+	})
+	r.hook("other", r.receiver.URL+"/other", nil)
+	number := r.ticket("support")
+	r.update(func(ctx context.Context, tx *store.Tx) error {
+		return tx.AddEvent(ctx, store.Event{Kind: store.EventRuleMatched, Ticket: number, ActivityID: "a1", At: r.clock(),
+			Data: store.EventData{Rule: "fire", Webhook: "pager"}})
+	})
+	r.run(r.service(nil))
+	seen := map[string]string{}
+	for range 2 {
+		m := r.receiver.next(t)
+		seen[m.Type] = m.Data.RuleID
+	}
+	if seen["rule.matched"] != "fire" || len(seen) != 2 {
+		t.Errorf("told was %v", seen)
+	}
+	for webhook, want := range map[string]string{"pager": "rule.matched", "other": "ticket.created"} {
+		if told := r.messages(webhook); len(told) != 1 || told[0].Kind != want {
+			t.Errorf("%s was told %+v", webhook, told)
 		}
 	}
 }
