@@ -23,6 +23,9 @@ func (a *api) registerContacts() {
 		summary: "Change a contact"}, a.patchContact)
 	add(a, route{id: "delete-contact", method: http.MethodDelete, path: "/contacts/{id}", tag: tagAdmin, find: find,
 		summary: "Remove a contact that nothing names"}, a.deleteContact)
+	add(a, route{id: "import-contacts", method: http.MethodPost, path: "/contacts/import", tag: tagAdmin, large: true,
+		media: []string{"text/csv", "text/vcard"}, status: http.StatusOK,
+		summary: "Take contacts over from CSV or vCard; the same again changes nothing"}, a.importContacts)
 	add(a, route{id: "merge-contact", method: http.MethodPost, path: "/contacts/{id}/merge", tag: tagDesk, find: find,
 		status: http.StatusOK, summary: "Put this contact into another one, with its addresses and tickets"}, a.mergeContact)
 }

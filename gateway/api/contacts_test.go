@@ -2,7 +2,7 @@ package api_test
 
 import "testing"
 
-// W01: a contact is one of the desk's, for every agent; W22: pages are bounded.
+// W22: pages are bounded, and a cursor belongs to its list.
 func TestContactLists(t *testing.T) {
 	f := newFixture(t)
 	firm := f.do("standard", "POST", "/companies", m{"name": "Fischer AG", "domains": []string{"fischer.example"}}).is(201).text("id")
@@ -85,4 +85,26 @@ func TestEnquiryFindsTheCaller(t *testing.T) {
 	if call(m{"phone": "030 1234567", "name": "Her colleague"}) == id {
 		t.Error("a person by another name is not the contact")
 	}
+}
+
+func TestImportOverTheAPI(t *testing.T) {
+	f := newFixture(t)
+	csv := []string{"Content-Type", "text/csv; charset=utf-8"}
+	rows := "name,email\nIda,ida@x.example\nBad,nonsense\n"
+	dry := f.do("admin", "POST", "/contacts/import?dry_run=true", rows, csv...).is(200)
+	if dry.json()["added"] != 1.0 || len(f.do("admin", "GET", "/contacts", nil).items()) != 0 {
+		t.Errorf("a dry run: %s", dry.Body)
+	}
+	first := f.do("admin", "POST", "/contacts/import", rows, csv...).is(200).json()
+	refusal := first["refused"].([]any)[0].(m)
+	if first["added"] != 1.0 || refusal["line"] != 3.0 || refusal["reason"] == "" {
+		t.Errorf("the first time: %v", first)
+	}
+	card := "BEGIN:VCARD\r\nFN:Ida\r\nEMAIL:ida@x.example\r\nTEL:1\r\nEND:VCARD\r\n"
+	if got := f.do("admin", "POST", "/contacts/import", card, "Content-Type", "text/vcard").is(200).json(); got["changed"] != 1.0 || got["unchanged"] != 0.0 {
+		t.Errorf("a card: %v", got)
+	}
+	f.do("admin", "POST", "/contacts/import", "a,b\n", csv...).is(422).refuses("file")
+	f.do("admin", "POST", "/contacts/import", card, "Content-Type", "application/json").is(415)
+	f.do("standard", "POST", "/contacts/import", rows, csv...).is(403)
 }

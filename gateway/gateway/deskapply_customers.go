@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"ticketgate/store"
@@ -69,8 +70,9 @@ func (a *applier) allCompanies(ctx context.Context) error {
 		if e.Parent != nil && *e.Parent != "" && (c.ParentID == "" || c.ParentID == c.ID) {
 			a.bad(pathOf("company", i, "parent"), "there is no other company %q", *e.Parent)
 		} else if d.changed() {
-			if err := threading.CheckParent(ctx, a.tx, c); store.CodeOf(err) == store.CodeInvalid {
-				a.bad(pathOf("company", i, "parent"), "%v", err)
+			err := threading.CheckParent(ctx, a.tx, c)
+			if e, ok := errors.AsType[*store.Error](err); ok && e.Code == store.CodeInvalid {
+				a.bad(pathOf("company", i, "parent"), "%s", e.Message)
 			} else if err != nil {
 				return err
 			}
