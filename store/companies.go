@@ -19,6 +19,23 @@ func (tx *Tx) CompanyByDomain(ctx context.Context, domain string) (Company, erro
 		WHERE id = (SELECT company_id FROM company_domains WHERE domain = $1)`, domain)
 }
 
+// CompanyNamed gives the oldest company with this very name.
+func (tx *Tx) CompanyNamed(ctx context.Context, name string) (Company, error) {
+	return first(ctx, tx, "company", scanCompany, `SELECT `+companyColumns+` FROM companies
+		WHERE substr(name, 1, 100) = substr($1, 1, 100) AND name = $1 ORDER BY id LIMIT 1`, name)
+}
+
+// CompanyByExternalID gives the oldest company that the outside knows by an id.
+func (tx *Tx) CompanyByExternalID(ctx context.Context, id string) (Company, error) {
+	return first(ctx, tx, "company", scanCompany, `SELECT `+companyColumns+` FROM companies
+		WHERE external_id = $1 AND external_id <> '' ORDER BY id LIMIT 1`, id)
+}
+
+// LockCompanies lets one transaction at a time go on that says which company
+// stands above which, on all nodes, until it ends: two that cross each other
+// would close a ring.
+func (tx *Tx) LockCompanies(ctx context.Context) error { return tx.Serialise(ctx, "companies") }
+
 // PutCompany adds or replaces a company and its domains. A domain that another
 // company has is a conflict (ReasonDuplicate).
 func (tx *Tx) PutCompany(ctx context.Context, c Company) error {

@@ -26,6 +26,7 @@ func (tx *Tx) MergeContacts(ctx context.Context, into Contact, ids ...string) er
 		}
 		for _, sql := range []string{
 			`DELETE FROM contact_emails WHERE contact_id = $1`,
+			`DELETE FROM contact_phones WHERE contact_id = $1`,
 			`DELETE FROM contact_lookups WHERE contact_id = $1`,
 		} {
 			if _, err := tx.exec(ctx, sql, id); err != nil {

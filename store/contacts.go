@@ -89,8 +89,19 @@ func (tx *Tx) PutContact(ctx context.Context, c Contact) error {
 	return nil
 }
 
+// ContactsNamed gives the contacts with this very name, oldest first, at most
+// 200 of them.
+func (tx *Tx) ContactsNamed(ctx context.Context, name string) ([]Contact, error) {
+	found, err := list(ctx, tx, scanContact, `SELECT `+contactColumns+` FROM contacts
+		WHERE merged_into = '' AND substr(name, 1, 100) = substr($1, 1, 100) AND name = $1 ORDER BY id LIMIT 200`, name)
+	if err != nil {
+		return nil, err
+	}
+	return found, tx.addEmails(ctx, found)
+}
+
 func (tx *Tx) putContactRow(ctx context.Context, c Contact) error {
-	return tx.queue(ctx, `INSERT INTO contacts (`+contactColumns+`, folded)
+	err := tx.queue(ctx, `INSERT INTO contacts (`+contactColumns+`, folded)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 		ON CONFLICT (id) DO UPDATE SET name = excluded.name, phones = excluded.phones,
 		company_id = excluded.company_id, external_id = excluded.external_id,
@@ -98,6 +109,10 @@ func (tx *Tx) putContactRow(ctx context.Context, c Contact) error {
 		synced_at = excluded.synced_at, folded = excluded.folded`,
 		c.ID, c.Name, toJSON(c.Phones), c.CompanyID, c.ExternalID, c.Provisional,
 		us(c.CreatedAt), us(c.UpdatedAt), us(c.SyncedAt), contactWords(c))
+	if err != nil {
+		return err
+	}
+	return tx.putPhones(ctx, c)
 }
 
 // contactWords is what a search in contacts looks through.
@@ -136,11 +151,41 @@ func (tx *Tx) EnsureContact(ctx context.Context, c Contact) (Contact, error) {
 
 // ContactFilter chooses contacts; empty fields don't.
 type ContactFilter struct {
-	Query      string // a part of name, address, phone or external id
-	CompanyID  string
-	ExternalID string
-	Cursor     string
-	Limit      int // 1 to 200; 0: 50
+	Query         string // a part of name, address, phone, external id, or of its company's name or domains
+	Phone         string // in any spelling, with or without the country
+	CompanyID     string
+	ExternalID    string
+	Provisional   *bool
+	Undeliverable *bool // whether mail to one of its addresses bounced for good
+	Cursor        string
+	Limit         int // 1 to 200; 0: 50
+}
+
+// narrow adds the conditions that look beyond a contact's own row.
+func (f ContactFilter) narrow(w *where) {
+	if f.Query != "" {
+		part := likePart(f.Query)
+		condition, args := `folded LIKE ? ESCAPE '\' OR company_id IN (SELECT id FROM companies WHERE folded LIKE ? ESCAPE '\')`, []any{part, part}
+		if digits, ok := phonePart(f.Query); ok {
+			condition += ` OR id IN (SELECT contact_id FROM contact_phones WHERE number LIKE ?)`
+			args = append(args, "%"+digits+"%")
+		}
+		w.add(`(`+condition+`)`, args...)
+	}
+	if f.Phone != "" {
+		condition, args := samePhone(PhoneKey(f.Phone))
+		w.add(`id IN (SELECT contact_id FROM contact_phones WHERE `+condition+`)`, args...)
+	}
+	if f.Provisional != nil {
+		w.add(`provisional = ?`, *f.Provisional)
+	}
+	if f.Undeliverable != nil {
+		condition := `id IN (SELECT contact_id FROM contact_emails WHERE undeliverable)`
+		if !*f.Undeliverable {
+			condition = `NOT ` + condition
+		}
+		w.add(condition)
+	}
 }
 
 // Contacts lists contacts, newest first, without those that went into another
@@ -148,9 +193,7 @@ type ContactFilter struct {
 func (tx *Tx) Contacts(ctx context.Context, f ContactFilter) ([]Contact, string, error) {
 	var w where
 	w.add(`merged_into = ''`)
-	if f.Query != "" {
-		w.add(`folded LIKE ? ESCAPE '\'`, likePart(f.Query))
-	}
+	f.narrow(&w)
 	if f.CompanyID != "" {
 		w.add(`company_id = ?`, f.CompanyID)
 	}
@@ -185,6 +228,7 @@ func (tx *Tx) DeleteContact(ctx context.Context, id string) error {
 	for _, sql := range []string{
 		`DELETE FROM contacts WHERE merged_into = $1`,
 		`DELETE FROM contact_emails WHERE contact_id = $1`,
+		`DELETE FROM contact_phones WHERE contact_id = $1`,
 		`DELETE FROM contact_lookups WHERE contact_id = $1`,
 		`DELETE FROM levels_of WHERE kind = 'contact' AND id = $1`,
 	} {

@@ -3,6 +3,8 @@ package threading
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"ticketgate/store"
@@ -315,6 +317,9 @@ func (c *creation) newContact(ctx context.Context, n NewContact) (store.Contact,
 	if n.Email != "" {
 		return c.contactAt(ctx, n)
 	}
+	if known, err := c.atPhone(ctx, n); err != nil || known.ID != "" {
+		return known, err
+	}
 	contact := c.provisional(n)
 	if n.ExternalID != "" && c.said.failed && contact.Name == "" {
 		contact.Name = n.ExternalID // until the CRM tells who that is
@@ -326,6 +331,20 @@ func (c *creation) newContact(ctx context.Context, n NewContact) (store.Contact,
 		return contact, err
 	}
 	return contact, c.askLater(ctx, contact, c.said)
+}
+
+// atPhone gives the contact that an agent means by a phone alone, or by a phone
+// and a name: the only one that has it, by no other name. A zero one where
+// there is none, or more than one.
+func (c *creation) atPhone(ctx context.Context, n NewContact) (store.Contact, error) {
+	found, err := c.tx.ContactsByPhone(ctx, n.Phone)
+	found = slices.DeleteFunc(found, func(k store.Contact) bool {
+		return n.Name != "" && !strings.EqualFold(k.Name, n.Name) || n.ExternalID != "" && k.ExternalID != ""
+	})
+	if err != nil || len(found) != 1 {
+		return store.Contact{}, err
+	}
+	return found[0], nil
 }
 
 // contactAt gives the contact of the address that the agent named, or a new one

@@ -253,9 +253,9 @@ func hard(err error) error {
 // that has no other id, else, where the CRM gives companies no ids, by name.
 func (w *work) listedCompany(ctx context.Context, d DirectoryCompany, domains []string) (store.Company, error) {
 	if d.ID != "" {
-		found, _, err := w.tx.Companies(ctx, store.CompanyFilter{ExternalID: d.ID, Limit: 1})
-		if err != nil || len(found) > 0 {
-			return append(found, store.Company{})[0], err
+		company, err := w.tx.CompanyByExternalID(ctx, d.ID)
+		if !store.IsNotFound(err) {
+			return company, err
 		}
 	}
 	for _, domain := range domains {
@@ -265,15 +265,7 @@ func (w *work) listedCompany(ctx context.Context, d DirectoryCompany, domains []
 		}
 	}
 	if d.ID == "" {
-		found, _, err := w.tx.Companies(ctx, store.CompanyFilter{Query: d.Name, Limit: 200})
-		if err != nil {
-			return store.Company{}, err
-		}
-		for _, company := range found {
-			if company.Name == d.Name {
-				return company, nil
-			}
-		}
+		return w.tx.CompanyNamed(ctx, d.Name)
 	}
 	return store.Company{}, store.Errorf(store.CodeNotFound, "no such company")
 }

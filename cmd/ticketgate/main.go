@@ -31,17 +31,18 @@ const (
 type commands struct {
 	Config string `help:"Configuration file; ${config} if that exists." placeholder:"FILE" short:"c"`
 
-	Serve   serveCommand   `cmd:"" help:"Run the daemon."`
-	Check   checkCommand   `cmd:"" help:"Look for what is not right: configuration, services, keys, DNS."`
-	Apply   applyCommand   `cmd:"" help:"Make the desk what a TOML file says."`
-	Deliver deliverCommand `cmd:"" help:"Hand a mail to the daemon, as a mail server would."`
-	Explain explainCommand `cmd:"" help:"Tell what would become of a mail; nothing is stored."`
-	Queue   queueCommand   `cmd:"" help:"Look at outgoing mail, and change its course."`
-	DKIM    dkimCommand    `cmd:"" name:"dkim" help:"Care for the keys that sign answers."`
-	Agent   agentCommand   `cmd:"" help:"Change an agent."`
-	Token   tokenCommand   `cmd:"" help:"Make API tokens."`
-	Version versionCommand `cmd:"" help:"Print the version."`
-	Help    helpCommand    `cmd:"" help:"Print help, of one command if it is named."`
+	Serve    serveCommand    `cmd:"" help:"Run the daemon."`
+	Check    checkCommand    `cmd:"" help:"Look for what is not right: configuration, services, keys, DNS."`
+	Apply    applyCommand    `cmd:"" help:"Make the desk what a TOML file says."`
+	Contacts contactsCommand `cmd:"" help:"Take contacts over from other programs."`
+	Deliver  deliverCommand  `cmd:"" help:"Hand a mail to the daemon, as a mail server would."`
+	Explain  explainCommand  `cmd:"" help:"Tell what would become of a mail; nothing is stored."`
+	Queue    queueCommand    `cmd:"" help:"Look at outgoing mail, and change its course."`
+	DKIM     dkimCommand     `cmd:"" name:"dkim" help:"Care for the keys that sign answers."`
+	Agent    agentCommand    `cmd:"" help:"Change an agent."`
+	Token    tokenCommand    `cmd:"" help:"Make API tokens."`
+	Version  versionCommand  `cmd:"" help:"Print the version."`
+	Help     helpCommand     `cmd:"" help:"Print help, of one command if it is named."`
 }
 
 // world is what a command has of the outside; tests put their own in.

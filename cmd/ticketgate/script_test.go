@@ -44,6 +44,8 @@ func TestScripts(t *testing.T) {
 			"api":       callAPI,
 			"await":     await,
 			"readyz":    readyz,
+			"manyrows":  manyRows,
+			"contacts":  countContacts,
 		},
 	})
 }
@@ -121,6 +123,72 @@ func linkToken(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	}
 	ts.Fatalf("%s holds no link", args[0])
+}
+
+// manyRows writes a CSV file of so many contacts, half of them without an
+// address: manyrows FILE COUNT.
+func manyRows(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: manyrows FILE COUNT")
+	}
+	count, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	text := []byte("name,email,phone,company\n")
+	for i := range count {
+		address := ""
+		if i%2 == 0 {
+			address = fmt.Sprintf("p%d@x.example", i)
+		}
+		text = fmt.Appendf(text, "Person %d,%s,+49 30 1%06d,Firm %d\n", i, address, i, i%10)
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), text, 0o600))
+}
+
+// countContacts waits until there are at least so many contacts: contacts
+// COUNT. With "exactly" it counts them, once.
+func countContacts(ts *testscript.TestScript, neg bool, args []string) {
+	exactly := len(args) == 2 && args[1] == "exactly"
+	if neg || len(args) == 0 || len(args) == 2 && !exactly {
+		ts.Fatalf("usage: contacts COUNT [exactly]")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); <-tick.C {
+		n := contactPages(ts, want)
+		if exactly && n != want {
+			ts.Fatalf("there are %d contacts, want %d", n, want)
+		}
+		if n >= want {
+			return
+		}
+	}
+	ts.Fatalf("there are no %d contacts", want)
+}
+
+// contactPages reads the list of contacts until there are more than enough.
+func contactPages(ts *testscript.TestScript, enough int) (n int) {
+	token, err := os.ReadFile(ts.MkAbs("data/admin-token"))
+	ts.Check(err)
+	for cursor := ""; ; {
+		request, err := http.NewRequest(http.MethodGet, "http://"+addressOf(ts, "http")+"/api/v1/contacts?limit=200&cursor="+cursor, nil)
+		ts.Check(err)
+		request.Header.Set("Authorization", "Bearer "+strings.TrimSpace(string(token)))
+		response, err := http.DefaultClient.Do(request)
+		ts.Check(err)
+		var list struct {
+			Items []struct{}
+			Next  string
+		}
+		err = json.NewDecoder(response.Body).Decode(&list)
+		_ = response.Body.Close()
+		ts.Check(err)
+		if n += len(list.Items); list.Next == "" || n > enough {
+			return n
+		}
+		cursor = list.Next
+	}
 }
 
 // readyz asks for the daemon's state: readyz STATUS.

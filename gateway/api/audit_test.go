@@ -65,6 +65,8 @@ func TestWhatIsChangedIsAudited(t *testing.T) {
 	contact := b.do("POST", "/contacts", m{"name": "c"}).is(201).text("id")
 	b.do("DELETE", "/contacts/"+contact, nil).is(204)
 	did("delete-contact", "/contacts/"+contact)
+	b.do("POST", "/contacts/import", "name\nIda\n", "Content-Type", "text/csv").is(200)
+	did("import-contacts", "/contacts/import")
 	company := b.do("POST", "/companies", m{"name": "c"}).is(201).text("id")
 	b.do("DELETE", "/companies/"+company, nil).is(204)
 	did("delete-company", "/companies/"+company)

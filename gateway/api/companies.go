@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strconv"
 	"strings"
@@ -72,9 +73,9 @@ func (in *companyInput) apply(ctx context.Context, tx *store.Tx, c *store.Compan
 		return errs, nil
 	}
 	c.ParentID = in.ParentID.Value
-	text, err := parentTrouble(ctx, tx, *c)
-	if text != "" {
-		errs = append(errs, fieldError{Field: "parent_id", Message: text})
+	err := threading.CheckParent(ctx, tx, *c)
+	if e, ok := errors.AsType[*store.Error](err); ok && e.Code == store.CodeInvalid {
+		return append(errs, fieldError{Field: e.Field, Message: e.Message}), nil
 	}
 	return errs, err
 }
@@ -93,35 +94,10 @@ func domains(typed []string, errs *[]fieldError) []string {
 	return list
 }
 
-// maxAncestors is how many companies may stand above one.
-const maxAncestors = 20
-
-// parentTrouble says why the parent that c names can't be its parent, or "".
-func parentTrouble(ctx context.Context, tx *store.Tx, c store.Company) (string, error) {
-	id := c.ParentID
-	for range maxAncestors {
-		if id == "" {
-			return "", nil
-		}
-		if id == c.ID {
-			return "a company can't stand above itself", nil
-		}
-		parent, err := tx.Company(ctx, id)
-		if store.IsNotFound(err) {
-			return "there is no such company", nil
-		}
-		if err != nil {
-			return "", err
-		}
-		id = parent.ParentID
-	}
-	return "too many companies stand above one another", nil
-}
-
 type companyQuery struct {
 	Paging
 	Query      string `query:"q" maxLength:"500" doc:"a part of name, domain or external id"`
-	ParentID   string `query:"parent_id" maxLength:"64"`
+	ParentID   string `query:"parent_id" maxLength:"64" doc:"the children of this one"`
 	ExternalID string `query:"external_id" maxLength:"200"`
 }
 
@@ -186,6 +162,9 @@ func (a *api) patchCompany(ctx context.Context, _ *call, in *companyPatch) (*ans
 
 func (a *api) putCompany(ctx context.Context, in *companyInput, start func(context.Context, *store.Tx) (store.Company, error)) (store.Company, error) {
 	return update(ctx, a.DB, func(ctx context.Context, tx *store.Tx) (store.Company, error) {
+		if err := tx.LockCompanies(ctx); err != nil {
+			return store.Company{}, err
+		}
 		c, err := start(ctx, tx)
 		if err != nil {
 			return c, err

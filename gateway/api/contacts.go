@@ -23,6 +23,9 @@ func (a *api) registerContacts() {
 		summary: "Change a contact"}, a.patchContact)
 	add(a, route{id: "delete-contact", method: http.MethodDelete, path: "/contacts/{id}", tag: tagAdmin, find: find,
 		summary: "Remove a contact that nothing names"}, a.deleteContact)
+	add(a, route{id: "import-contacts", method: http.MethodPost, path: "/contacts/import", tag: tagAdmin, large: true,
+		media: []string{"text/csv", "text/vcard"}, status: http.StatusOK,
+		summary: "Take contacts over from CSV or vCard; the same again changes nothing"}, a.importContacts)
 	add(a, route{id: "merge-contact", method: http.MethodPost, path: "/contacts/{id}/merge", tag: tagDesk, find: find,
 		status: http.StatusOK, summary: "Put this contact into another one, with its addresses and tickets"}, a.mergeContact)
 }
@@ -139,24 +142,43 @@ func emails(typed []string, old []store.ContactEmail, errs *[]fieldError) []stor
 
 type contactQuery struct {
 	Paging
-	Query      string `query:"q" maxLength:"500" doc:"a part of name, address, phone or external id"`
-	CompanyID  string `query:"company_id" maxLength:"64"`
-	ExternalID string `query:"external_id" maxLength:"200"`
+	Query         string `query:"q" maxLength:"500" doc:"a part of name, address, phone, external id or company"`
+	Phone         string `query:"phone" maxLength:"100" doc:"a number in any spelling, with or without its country"`
+	CompanyID     string `query:"company_id" maxLength:"64"`
+	ExternalID    string `query:"external_id" maxLength:"200"`
+	Provisional   string `query:"provisional" enum:"true,false"`
+	Undeliverable string `query:"undeliverable" enum:"true,false" doc:"whether mail to one of the addresses bounced for good"`
+}
+
+// filter is what the store is asked for.
+func (in *contactQuery) filter() store.ContactFilter {
+	return store.ContactFilter{
+		Query: in.Query, Phone: in.Phone, CompanyID: in.CompanyID, ExternalID: in.ExternalID,
+		Provisional: eitherWay(in.Provisional), Undeliverable: eitherWay(in.Undeliverable), Cursor: in.Cursor, Limit: in.Limit,
+	}
+}
+
+// eitherWay reads a choice that may be left open.
+func eitherWay(text string) *bool {
+	if text == "" {
+		return nil
+	}
+	yes := text == "true"
+	return &yes
 }
 
 func (a *api) listContacts(ctx context.Context, _ *call, in *contactQuery) (*page[contactShape], error) {
 	p, err := view(ctx, a.DB, func(ctx context.Context, tx *store.Tx) (*page[contactShape], error) {
-		found, next, err := tx.Contacts(ctx, store.ContactFilter{
-			Query: in.Query, CompanyID: in.CompanyID, ExternalID: in.ExternalID, Cursor: in.Cursor, Limit: in.Limit,
-		})
+		found, next, err := tx.Contacts(ctx, in.filter())
 		if err != nil {
 			return nil, err
 		}
 		p := mapped(found, next, contactOf)
 		return p, levelled(ctx, tx, store.LevelOfContact, p.Body.Items, func(s *contactShape) (string, **string) { return s.ID, &s.ServiceLevelID })
 	})
-	if err != nil || in.Query == "" || in.CompanyID != "" || in.ExternalID != "" || in.Cursor != "" {
-		return p, err
+	bare := contactQuery{Paging: Paging{Limit: in.Limit}, Query: in.Query}
+	if err != nil || in.Query == "" || *in != bare {
+		return p, err // the CRM knows nothing of the other conditions
 	}
 	for _, d := range a.Desk.SearchDirectory(ctx, in.Query) {
 		if len(p.Body.Items) < in.Limit {

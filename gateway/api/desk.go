@@ -65,6 +65,7 @@ type suggestions interface {
 type contacts interface {
 	MergeContacts(ctx context.Context, agent *store.Agent, id, into string) (store.Contact, error)
 	SearchDirectory(ctx context.Context, query string) []threading.DirectoryContact
+	NewImport(dry bool) *threading.Import
 }
 
 type rules interface {

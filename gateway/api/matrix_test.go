@@ -150,6 +150,7 @@ var matrix = map[string]string{
 	"GET /contacts/{id}":                                       everyone,
 	"PATCH /contacts/{id}":                                     everyone,
 	"DELETE /contacts/{id}":                                    admins,
+	"POST /contacts/import":                                    admins,
 	"POST /contacts/{id}/merge":                                everyone,
 	"GET /companies":                                           everyone,
 	"POST /companies":                                          everyone,

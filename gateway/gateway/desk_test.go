@@ -92,6 +92,7 @@ func TestNamesThatTheStoreDoesNotKnowAreRefusedWithTheirPlace(t *testing.T) {
 		"[[mail_account]]\naddress = \"a@example.test\"\ndefault_channel = \"Nowhere\"\n":                                    "desk.toml:3: mail_account.default_channel: there is no channel \"Nowhere\"\ndesk.toml:3: mail_account.default_channel: is missing: an account of the type ticket needs one",
 		"[[contact]]\nemails = [\"c@example.test\"]\ncompany = \"Nobody Ltd\"\n":                                             `desk.toml:3: contact.company: there is no company "Nobody Ltd"`,
 		"[[company]]\nname = \"A\"\nparent = \"A\"\n":                                                                        `desk.toml:3: company.parent: there is no other company "A"`,
+		"[[company]]\nname = \"A\"\nparent = \"B\"\n[[company]]\nname = \"B\"\nparent = \"A\"\n":                             `desk.toml:6: company.parent: a company can't stand above itself`,
 		"[[company]]\nname = \"A\"\ndomains = [\"not a domain\"]\n":                                                          `desk.toml:3: company.domains: "not a domain" is no domain`,
 		"[[status]]\nname = \"Gone\"\nclosed = true\n":                                                                       `desk.toml:3: status.closed: a closed status has the responsibility "none", and an open one has not`,
 		"[[channel]]\nname = \"A\"\nstatuses = [\"New\"]\n":                                                                  `desk.toml:3: channel.statuses: invalid on_incoming: is not among the channel's statuses`,

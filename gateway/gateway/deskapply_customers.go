@@ -2,9 +2,11 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"ticketgate/store"
+	"ticketgate/threading"
 	"ticketgate/threading/message"
 )
 
@@ -41,6 +43,11 @@ func (a *applier) companyName(id string) string {
 // allCompanies makes the companies, and then ties them to their parents, which
 // may stand further down in the file.
 func (a *applier) allCompanies(ctx context.Context) error {
+	if len(a.file.Companies) > 0 {
+		if err := a.tx.LockCompanies(ctx); err != nil {
+			return err
+		}
+	}
 	if err := a.loadCompanies(ctx); err != nil {
 		return err
 	}
@@ -62,6 +69,13 @@ func (a *applier) allCompanies(ctx context.Context) error {
 		setLink(d, "parent", &c.ParentID, e.Parent, a.companyID, a.companyName)
 		if e.Parent != nil && *e.Parent != "" && (c.ParentID == "" || c.ParentID == c.ID) {
 			a.bad(pathOf("company", i, "parent"), "there is no other company %q", *e.Parent)
+		} else if d.changed() {
+			err := threading.CheckParent(ctx, a.tx, c)
+			if e, ok := errors.AsType[*store.Error](err); ok && e.Code == store.CodeInvalid {
+				a.bad(pathOf("company", i, "parent"), "%s", e.Message)
+			} else if err != nil {
+				return err
+			}
 		}
 		if err := a.putCompany(ctx, d, i, c); err != nil {
 			return err

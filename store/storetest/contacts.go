@@ -20,11 +20,14 @@ func emails(keys ...string) []store.ContactEmail {
 
 func testContacts(t *testing.T, open Open) {
 	db := one(t, open)
-	maria := store.Contact{ID: "c1", Name: "María Müller", Emails: emails("maria@a.example", "mm@a.example"), Phones: []string{"+49 30 123"},
+	maria := store.Contact{ID: "c1", Name: "María Müller", Emails: emails("maria@a.example", "mm@a.example"), Phones: []string{"+49 30 1234567"},
 		CompanyID: "firm", ExternalID: "E-1", Provisional: true, CreatedAt: noon(0), UpdatedAt: noon(1), SyncedAt: noon(2)}
 	update(t, db, func(ctx context.Context, tx *store.Tx) error { return tx.PutContact(ctx, maria) })
 	update(t, db, func(ctx context.Context, tx *store.Tx) error {
-		return tx.PutContact(ctx, store.Contact{ID: "c2", Name: "Bob 100%", Emails: emails("bob@b.example")})
+		return tx.PutContact(ctx, store.Contact{ID: "c2", Name: "Bob 100%", Emails: emails("bob@b.example"), Phones: []string{"(0555) 765-4321"}})
+	})
+	update(t, db, func(ctx context.Context, tx *store.Tx) error {
+		return tx.PutCompany(ctx, store.Company{ID: "firm", Name: "Müller GmbH"})
 	})
 	view(t, db, func(ctx context.Context, tx *store.Tx) error {
 		for _, get := range []func() (store.Contact, error){
@@ -63,6 +66,18 @@ func testContacts(t *testing.T, open Open) {
 		{store.ContactFilter{Query: "_"}, ""},
 		{store.ContactFilter{Query: `\`}, ""},
 		{store.ContactFilter{Query: "30 123"}, "c1"},
+		{store.ContactFilter{Query: "MULLER GMBH"}, "c1"}, // its company's
+		{store.ContactFilter{Query: "0049 (30) 12"}, "c1"},
+		{store.ContactFilter{Phone: "0049-30 1234567"}, "c1"},
+		{store.ContactFilter{Phone: "030 / 123 45 67"}, "c1"},
+		{store.ContactFilter{Phone: "+43 30 1234567"}, ""},
+		{store.ContactFilter{Phone: "234567"}, ""},
+		{store.ContactFilter{Phone: "+1 555 7654321"}, "c2"}, // kept without its country
+		{store.ContactFilter{Phone: "none"}, ""},
+		{store.ContactFilter{Provisional: new(false)}, "c2 c1"},
+		{store.ContactFilter{Provisional: new(true)}, ""},
+		{store.ContactFilter{Undeliverable: new(true)}, "c1"},
+		{store.ContactFilter{Undeliverable: new(false)}, "c2"},
 		{store.ContactFilter{CompanyID: "firm"}, "c1"},
 		{store.ContactFilter{ExternalID: "E-1"}, "c1"},
 		{store.ContactFilter{ExternalID: "E-2"}, ""},
@@ -81,6 +96,23 @@ func testContacts(t *testing.T, open Open) {
 			return err
 		})
 	}
+	view(t, db, func(ctx context.Context, tx *store.Tx) error {
+		byPhone, err := tx.ContactsByPhone(ctx, "030 1234567")
+		if err != nil || len(byPhone) != 1 || byPhone[0].ID != "c1" || len(byPhone[0].Emails) != 1 {
+			t.Errorf("by phone %+v, %v", byPhone, err)
+		}
+		named, err := tx.ContactsNamed(ctx, "Bob 100%")
+		if err != nil || len(named) != 1 || named[0].ID != "c2" {
+			t.Errorf("by name %+v, %v", named, err)
+		}
+		company, err := tx.CompanyNamed(ctx, "Müller GmbH")
+		if err != nil || company.ID != "firm" {
+			t.Errorf("company by name %+v, %v", company, err)
+		}
+		_, err = tx.CompanyNamed(ctx, "müller gmbh")
+		wantCode(t, err, store.CodeNotFound, "")
+		return nil
+	})
 	view(t, db, func(ctx context.Context, tx *store.Tx) error {
 		got, err := tx.ContactByKey(ctx, "new@a.example")
 		if !got.Undeliverable || !got.Emails[0].Undeliverable || got.Provisional {
