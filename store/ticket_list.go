@@ -140,9 +140,8 @@ func (tx *Tx) ofContact(ctx context.Context, w *where, id string) error {
 	if err != nil {
 		return err
 	}
-	condition, args := tx.in("contact_id", len(w.args)+1, ids)
-	w.conditions = append(w.conditions, condition, `contact_id <> ''`)
-	w.args = append(w.args, args...)
+	w.add(w.among(tx, "contact_id", ids))
+	w.add(`contact_id <> ''`)
 	return nil
 }
 
@@ -156,22 +155,18 @@ func (tx *Tx) onlyVisible(ctx context.Context, w *where, f TicketFilter) error {
 		return err
 	}
 	if a := desk.Agent(f.VisibleTo); a == nil || a.Role != RoleAdmin {
-		w.add(visibleChannels("channel_id"), f.VisibleTo)
+		w.add(w.among(tx, "channel_id", desk.VisibleChannels(f.VisibleTo)))
 	}
 	if f.List == ListMy {
-		w.add(`(owner_id = ? OR responsible_id = ? OR created_by = ? OR channel_id IN
-			(SELECT channel_id FROM subscriptions WHERE agent_id = ? AND type = 'standard')
-			OR number IN (SELECT ticket FROM watchers WHERE agent_id = ?))`,
-			f.VisibleTo, f.VisibleTo, f.VisibleTo, f.VisibleTo, f.VisibleTo)
+		w.add(ofAgent, f.VisibleTo, f.VisibleTo, f.VisibleTo, f.VisibleTo, f.VisibleTo)
 	}
 	return nil
 }
 
-// visibleChannels is the condition that a channel is one that an agent, who is
-// no admin, sees.
-func visibleChannels(column string) string {
-	return column + ` IN (SELECT channel_id FROM subscriptions WHERE agent_id = ?)`
-}
+// ofAgent is the condition of the list my; each ? is the agent.
+const ofAgent = `(owner_id = ? OR responsible_id = ? OR created_by = ? OR channel_id IN
+	(SELECT channel_id FROM subscriptions WHERE agent_id = ? AND type = 'standard')
+	OR number IN (SELECT ticket FROM watchers WHERE agent_id = ?))`
 
 // fields adds the conditions on single fields.
 func (f TicketFilter) fields(w *where) {

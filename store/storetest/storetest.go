@@ -48,6 +48,7 @@ func Run(t *testing.T, open Open) {
 		{"Participants", testParticipants},
 		{"TicketLists", testTicketLists},
 		{"TicketVisibility", testTicketVisibility},
+		{"TicketCounts", testTicketCounts},
 		{"Search", testSearch},
 		{"Activities", testActivities},
 		{"Attachments", testAttachments},
