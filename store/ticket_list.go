@@ -109,12 +109,8 @@ func (tx *Tx) Tickets(ctx context.Context, f TicketFilter) ([]Ticket, string, er
 	if err := order.after(&w, f.Cursor); err != nil {
 		return nil, "", err
 	}
-	if f.Query != "" {
-		phrases := searchPhrases(f.Query)
-		if len(phrases) == 0 {
-			return nil, "", nil // nothing that a text could hold as a word
-		}
-		w.conditions = append(w.conditions, "number IN ("+tx.db.dialect.Match(w.arg(tx.db.dialect.Phrases(phrases)))+")")
+	if f.Query != "" && !w.found(tx, f.Query, "number", tx.db.dialect.Match) {
+		return nil, "", nil
 	}
 	if err := tx.onlyVisible(ctx, &w, f); err != nil {
 		return nil, "", err

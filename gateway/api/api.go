@@ -142,6 +142,7 @@ func (a *api) register() {
 	a.registerTimes()
 	a.registerTicketFiles()
 	a.registerActivities()
+	a.registerFindActivities()
 	a.registerFiles()
 	a.registerUploads()
 	a.registerDrafts()

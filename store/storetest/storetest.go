@@ -49,6 +49,7 @@ func Run(t *testing.T, open Open) {
 		{"TicketLists", testTicketLists},
 		{"TicketVisibility", testTicketVisibility},
 		{"TicketCounts", testTicketCounts},
+		{"FindActivities", testFindActivities},
 		{"Search", testSearch},
 		{"Activities", testActivities},
 		{"Attachments", testAttachments},
