@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"strings"
+	"time"
 )
 
 // The lists of tickets.
@@ -12,6 +13,9 @@ const (
 	ListDrafts   = "drafts" // no tickets yet: Tx.Drafts
 )
 
+// NoOwner is the OwnerID of tickets that nobody owns.
+const NoOwner = "none"
+
 // TicketFilter chooses tickets; empty fields don't.
 type TicketFilter struct {
 	VisibleTo string // an agent's id: only what he may see; "": all
@@ -19,7 +23,7 @@ type TicketFilter struct {
 	ChannelID string
 	StatusID  string
 	Open      *bool
-	OwnerID   string
+	OwnerID   string // NoOwner: nobody's
 	ContactID string
 	CompanyID string
 	Kind      TicketKind
@@ -27,10 +31,19 @@ type TicketFilter struct {
 	Priority  Priority
 	FieldID   string // of a custom field, and the value that it has
 	Field     string
-	Query     string // full text; each word or "quoted phrase" must occur in one activity
-	Sort      string // number, created_at, updated_at, last_incoming_at, priority; "-" before it: descending; "": -number
-	Cursor    string
-	Limit     int // 1 to 200; 0: 50
+	Tag       string // exactly this one
+	// Agents.
+	ResponsibleID, WatcherID string
+
+	Held *bool // that it is a mail which waits for a decision whether it belongs elsewhere
+
+	// Since is the first time that counts, Until the first that doesn't.
+	CreatedSince, CreatedUntil, UpdatedSince, UpdatedUntil time.Time
+
+	Query  string // full text; each word or "quoted phrase" must occur in one activity
+	Sort   string // number, created_at, updated_at, last_incoming_at, priority; "-" before it: descending; "": -number
+	Cursor string
+	Limit  int // 1 to 200; 0: 50
 }
 
 // ticketOrder is a resolved Sort: ties are broken by the number, in the same
@@ -119,6 +132,11 @@ func (tx *Tx) Tickets(ctx context.Context, f TicketFilter) ([]Ticket, string, er
 		return nil, "", err
 	}
 	f.fields(&w)
+	f.spans(&w)
+	if f.Tag != "" {
+		w.add(`length(tags) > 4`) // more than [] or null: what the index holds
+		w.add(tx.db.dialect.Tagged(w.arg(f.Tag)))
+	}
 	limit := pageSize(f.Limit)
 	rows, err := list(ctx, tx, scanTicket,
 		`SELECT `+ticketColumns+` FROM tickets`+w.sql()+order.sql()+` LIMIT `+w.arg(limit+1), w.args...)
@@ -175,7 +193,12 @@ func (f TicketFilter) fields(w *where) {
 	}
 	equal("channel_id", f.ChannelID)
 	equal("status_id", f.StatusID)
-	equal("owner_id", f.OwnerID)
+	if f.OwnerID == NoOwner {
+		w.add(`owner_id = ''`)
+	} else {
+		equal("owner_id", f.OwnerID)
+	}
+	equal("responsible_id", f.ResponsibleID)
 	equal("company_id", f.CompanyID)
 	equal("kind", string(f.Kind))
 	equal("marker_id", f.MarkerID)
@@ -185,11 +208,32 @@ func (f TicketFilter) fields(w *where) {
 	if f.Priority != "" {
 		w.add(`priority = ?`, rank(f.Priority))
 	}
-	switch {
-	case f.Open == nil:
-	case *f.Open:
-		w.add(`closed_at = 0`)
-	default:
-		w.add(`closed_at <> 0`)
+	if f.WatcherID != "" {
+		w.add(`number IN (SELECT ticket FROM watchers WHERE agent_id = ?)`, f.WatcherID)
 	}
+	either := func(chosen *bool, yes, no string) {
+		switch {
+		case chosen == nil:
+		case *chosen:
+			w.add(yes)
+		default:
+			w.add(no)
+		}
+	}
+	either(f.Open, `closed_at = 0`, `closed_at <> 0`)
+	either(f.Held, heldTickets, `(suggested_ticket = 0 OR merged_into <> 0)`)
+}
+
+// spans adds the conditions on times.
+func (f TicketFilter) spans(w *where) {
+	span := func(column string, since, until time.Time) {
+		if !since.IsZero() {
+			w.add(column+` >= ?`, us(since))
+		}
+		if !until.IsZero() {
+			w.add(column+` < ?`, us(until))
+		}
+	}
+	span("created_at", f.CreatedSince, f.CreatedUntil)
+	span("updated_at", f.UpdatedSince, f.UpdatedUntil)
 }

@@ -47,6 +47,7 @@ func Run(t *testing.T, open Open) {
 		{"Tickets", testTickets},
 		{"Participants", testParticipants},
 		{"TicketLists", testTicketLists},
+		{"TicketFilters", testTicketFilters},
 		{"TicketVisibility", testTicketVisibility},
 		{"TicketCounts", testTicketCounts},
 		{"FindActivities", testFindActivities},
