@@ -75,6 +75,14 @@ type Dialect struct {
 	// Match is a subquery that gives the ticket numbers which the search
 	// expression in the given parameter finds.
 	Match func(param string) string
+	// Found is Match for the ids of the activities.
+	Found func(param string) string
+	// Tagged is the condition of a ticket that has the tag in the given
+	// parameter.
+	Tagged func(param string) string
+	// From is the condition of an activity one of whose authors, as its From
+	// says, has the address in the given parameter, in whatever case.
+	From func(param string) string
 	// Phrases makes a search expression out of phrases of such words, each of
 	// which must occur.
 	Phrases func(phrases []string) string

@@ -113,8 +113,8 @@ func (tx *Tx) onlyVisibleDeliveries(ctx context.Context, w *where, agentID strin
 		return err
 	}
 	if a := desk.Agent(agentID); a == nil || a.Role != RoleAdmin {
-		w.add(`EXISTS (SELECT 1 FROM tickets t WHERE t.number = deliveries.ticket AND `+
-			visibleChannels("t.channel_id")+`)`, agentID)
+		w.add(`EXISTS (SELECT 1 FROM tickets t WHERE t.number = deliveries.ticket AND ` +
+			w.among(tx, "t.channel_id", desk.VisibleChannels(agentID)) + `)`)
 	}
 	return nil
 }

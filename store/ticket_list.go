@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"strings"
+	"time"
 )
 
 // The lists of tickets.
@@ -12,6 +13,9 @@ const (
 	ListDrafts   = "drafts" // no tickets yet: Tx.Drafts
 )
 
+// NoOwner is the OwnerID of tickets that nobody owns.
+const NoOwner = "none"
+
 // TicketFilter chooses tickets; empty fields don't.
 type TicketFilter struct {
 	VisibleTo string // an agent's id: only what he may see; "": all
@@ -19,7 +23,7 @@ type TicketFilter struct {
 	ChannelID string
 	StatusID  string
 	Open      *bool
-	OwnerID   string
+	OwnerID   string // NoOwner: nobody's
 	ContactID string
 	CompanyID string
 	Kind      TicketKind
@@ -27,10 +31,19 @@ type TicketFilter struct {
 	Priority  Priority
 	FieldID   string // of a custom field, and the value that it has
 	Field     string
-	Query     string // full text; each word or "quoted phrase" must occur in one activity
-	Sort      string // number, created_at, updated_at, last_incoming_at, priority, respond_by; "-" before it: descending; "": -number
-	Cursor    string
-	Limit     int // 1 to 200; 0: 50
+	Tag       string // exactly this one
+	// Agents.
+	ResponsibleID, WatcherID string
+
+	Held *bool // that it is a mail which waits for a decision whether it belongs elsewhere
+
+	// Since is the first time that counts, Until the first that doesn't.
+	CreatedSince, CreatedUntil, UpdatedSince, UpdatedUntil time.Time
+
+	Query  string // full text; each word or "quoted phrase" must occur in one activity
+	Sort   string // number, created_at, updated_at, last_incoming_at, priority, respond_by; "-" before it: descending; "": -number
+	Cursor string
+	Limit  int // 1 to 200; 0: 50
 }
 
 // ticketOrder is a resolved Sort: ties are broken by the number, in the same
@@ -111,12 +124,8 @@ func (tx *Tx) Tickets(ctx context.Context, f TicketFilter) ([]Ticket, string, er
 	if err := order.after(&w, f.Cursor); err != nil {
 		return nil, "", err
 	}
-	if f.Query != "" {
-		phrases := searchPhrases(f.Query)
-		if len(phrases) == 0 {
-			return nil, "", nil // nothing that a text could hold as a word
-		}
-		w.conditions = append(w.conditions, "number IN ("+tx.db.dialect.Match(w.arg(tx.db.dialect.Phrases(phrases)))+")")
+	if f.Query != "" && !w.found(tx, f.Query, "number", tx.db.dialect.Match) {
+		return nil, "", nil
 	}
 	if err := tx.onlyVisible(ctx, &w, f); err != nil {
 		return nil, "", err
@@ -125,6 +134,11 @@ func (tx *Tx) Tickets(ctx context.Context, f TicketFilter) ([]Ticket, string, er
 		return nil, "", err
 	}
 	f.fields(&w)
+	f.spans(&w)
+	if f.Tag != "" {
+		w.add(`length(tags) > 4`) // more than [] or null: what the index holds
+		w.add(tx.db.dialect.Tagged(w.arg(f.Tag)))
+	}
 	limit := pageSize(f.Limit)
 	rows, err := list(ctx, tx, scanTicket,
 		`SELECT `+ticketRow+` FROM tickets`+w.sql()+order.sql()+` LIMIT `+w.arg(limit+1), w.args...)
@@ -142,9 +156,8 @@ func (tx *Tx) ofContact(ctx context.Context, w *where, id string) error {
 	if err != nil {
 		return err
 	}
-	condition, args := tx.in("contact_id", len(w.args)+1, ids)
-	w.conditions = append(w.conditions, condition, `contact_id <> ''`)
-	w.args = append(w.args, args...)
+	w.add(w.among(tx, "contact_id", ids))
+	w.add(`contact_id <> ''`)
 	return nil
 }
 
@@ -158,22 +171,18 @@ func (tx *Tx) onlyVisible(ctx context.Context, w *where, f TicketFilter) error {
 		return err
 	}
 	if a := desk.Agent(f.VisibleTo); a == nil || a.Role != RoleAdmin {
-		w.add(visibleChannels("channel_id"), f.VisibleTo)
+		w.add(w.among(tx, "channel_id", desk.VisibleChannels(f.VisibleTo)))
 	}
 	if f.List == ListMy {
-		w.add(`(owner_id = ? OR responsible_id = ? OR created_by = ? OR channel_id IN
-			(SELECT channel_id FROM subscriptions WHERE agent_id = ? AND type = 'standard')
-			OR number IN (SELECT ticket FROM watchers WHERE agent_id = ?))`,
-			f.VisibleTo, f.VisibleTo, f.VisibleTo, f.VisibleTo, f.VisibleTo)
+		w.add(ofAgent, f.VisibleTo, f.VisibleTo, f.VisibleTo, f.VisibleTo, f.VisibleTo)
 	}
 	return nil
 }
 
-// visibleChannels is the condition that a channel is one that an agent, who is
-// no admin, sees.
-func visibleChannels(column string) string {
-	return column + ` IN (SELECT channel_id FROM subscriptions WHERE agent_id = ?)`
-}
+// ofAgent is the condition of the list my; each ? is the agent.
+const ofAgent = `(owner_id = ? OR responsible_id = ? OR created_by = ? OR channel_id IN
+	(SELECT channel_id FROM subscriptions WHERE agent_id = ? AND type = 'standard')
+	OR number IN (SELECT ticket FROM watchers WHERE agent_id = ?))`
 
 // fields adds the conditions on single fields.
 func (f TicketFilter) fields(w *where) {
@@ -186,7 +195,12 @@ func (f TicketFilter) fields(w *where) {
 	}
 	equal("channel_id", f.ChannelID)
 	equal("status_id", f.StatusID)
-	equal("owner_id", f.OwnerID)
+	if f.OwnerID == NoOwner {
+		w.add(`owner_id = ''`)
+	} else {
+		equal("owner_id", f.OwnerID)
+	}
+	equal("responsible_id", f.ResponsibleID)
 	equal("company_id", f.CompanyID)
 	equal("kind", string(f.Kind))
 	equal("marker_id", f.MarkerID)
@@ -196,11 +210,32 @@ func (f TicketFilter) fields(w *where) {
 	if f.Priority != "" {
 		w.add(`priority = ?`, rank(f.Priority))
 	}
-	switch {
-	case f.Open == nil:
-	case *f.Open:
-		w.add(`closed_at = 0`)
-	default:
-		w.add(`closed_at <> 0`)
+	if f.WatcherID != "" {
+		w.add(`number IN (SELECT ticket FROM watchers WHERE agent_id = ?)`, f.WatcherID)
 	}
+	either := func(chosen *bool, yes, no string) {
+		switch {
+		case chosen == nil:
+		case *chosen:
+			w.add(yes)
+		default:
+			w.add(no)
+		}
+	}
+	either(f.Open, `closed_at = 0`, `closed_at <> 0`)
+	either(f.Held, heldTickets, `(suggested_ticket = 0 OR merged_into <> 0)`)
+}
+
+// spans adds the conditions on times.
+func (f TicketFilter) spans(w *where) {
+	span := func(column string, since, until time.Time) {
+		if !since.IsZero() {
+			w.add(column+` >= ?`, us(since))
+		}
+		if !until.IsZero() {
+			w.add(column+` < ?`, us(until))
+		}
+	}
+	span("created_at", f.CreatedSince, f.CreatedUntil)
+	span("updated_at", f.UpdatedSince, f.UpdatedUntil)
 }

@@ -13,10 +13,25 @@ type where struct {
 
 // add adds a condition, each ? of which stands for one of the arguments.
 func (w *where) add(condition string, args ...any) {
+	w.conditions = append(w.conditions, w.fill(condition, args...))
+}
+
+// fill puts placeholders of the arguments in place of each ?.
+func (w *where) fill(text string, args ...any) string {
 	for _, a := range args {
-		condition = strings.Replace(condition, "?", w.arg(a), 1)
+		text = strings.Replace(text, "?", w.arg(a), 1)
 	}
-	w.conditions = append(w.conditions, condition)
+	return text
+}
+
+// among is the condition that a column is one of the values.
+func (w *where) among(tx *Tx, column string, values []string) string {
+	if len(values) == 0 {
+		return `1 = 0`
+	}
+	condition, args := tx.in(column, len(w.args)+1, values)
+	w.args = append(w.args, args...)
+	return condition
 }
 
 // arg adds an argument and gives its placeholder.

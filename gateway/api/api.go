@@ -71,6 +71,7 @@ type Options struct {
 	PublicURL      string                // without a slash at its end
 	Version        string                // of the program, for the description
 	HideAdmin      bool                  // leave out the operations tagged admin: another listener has them
+	Timezone       *time.Location        // the desk's: when its days begin; nil: UTC
 	Now            func() time.Time      // nil: time.Now
 	Log            *slog.Logger          // nil: nothing is logged
 	Metrics        prometheus.Registerer // nil: nothing is counted
@@ -102,6 +103,9 @@ func New(opt Options) (http.Handler, error) {
 	if opt.Now == nil {
 		opt.Now = time.Now
 	}
+	if opt.Timezone == nil {
+		opt.Timezone = time.UTC
+	}
 	if opt.Log == nil {
 		opt.Log = slog.New(slog.DiscardHandler)
 	}
@@ -131,12 +135,14 @@ func (a *api) register() {
 	a.registerMyLogin()
 	a.registerAudit()
 	a.registerTickets()
+	a.registerCounts()
 	a.registerBulk()
 	a.registerTicketActions()
 	a.registerWatchers()
 	a.registerTimes()
 	a.registerTicketFiles()
 	a.registerActivities()
+	a.registerFindActivities()
 	a.registerFiles()
 	a.registerUploads()
 	a.registerDrafts()

@@ -27,36 +27,6 @@ type ticketQuery struct {
 	Sort string `query:"sort" enum:"number,-number,created_at,-created_at,updated_at,-updated_at,last_incoming_at,-last_incoming_at,priority,-priority,respond_by,-respond_by" default:"-number"`
 }
 
-// TicketChoice says which tickets are meant: in the query of the list, and in
-// the body of a change of many.
-type TicketChoice struct {
-	List      string `query:"list" json:"list" enum:"my,overview,drafts" default:"overview" doc:"my: made by, owned by, given to or watched by me, or in a channel that I subscribe as standard; drafts: what I have not sent yet, by no other parameter"`
-	ChannelID string `query:"channel_id" json:"channel_id" maxLength:"64"`
-	StatusID  string `query:"status_id" json:"status_id" maxLength:"64"`
-	Open      string `query:"open" json:"open" enum:"true,false"`
-	OwnerID   string `query:"owner_id" json:"owner_id" maxLength:"64"`
-	ContactID string `query:"contact_id" json:"contact_id" maxLength:"64"`
-	CompanyID string `query:"company_id" json:"company_id" maxLength:"64"`
-	Kind      string `query:"kind" json:"kind" enum:"email,enquiry,internal,form,portal"`
-	MarkerID  string `query:"marker_id" json:"marker_id" maxLength:"64"`
-	Priority  string `query:"priority" json:"priority" enum:"low,normal,high,urgent"`
-	Field     string `query:"field" json:"field" maxLength:"2100" doc:"a custom field and its value, such as serial:4711"`
-	Query     string `query:"q" json:"q" maxLength:"500" doc:"full text over subject, text, addresses, reference and attachment names"`
-}
-
-func (q *TicketChoice) filter(desk *store.Desk, c *call) (store.TicketFilter, error) {
-	f := store.TicketFilter{
-		VisibleTo: c.agent.ID, List: q.List, ChannelID: q.ChannelID, StatusID: q.StatusID, OwnerID: q.OwnerID,
-		ContactID: q.ContactID, CompanyID: q.CompanyID, Kind: store.TicketKind(q.Kind), MarkerID: q.MarkerID,
-		Priority: store.Priority(q.Priority), Query: q.Query,
-	}
-	if q.Open != "" {
-		open := q.Open == "true"
-		f.Open = &open
-	}
-	return f, byField(desk, q.Field, &f)
-}
-
 func (a *api) listTickets(ctx context.Context, c *call, in *ticketQuery) (*page[ticketShape], error) {
 	if in.List == store.ListDrafts {
 		return a.listDrafts(ctx, c, in.Paging)

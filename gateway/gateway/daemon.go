@@ -383,7 +383,7 @@ func (d *Daemon) apiOptions(in *intake, s *sending, drain <-chan struct{}) api.O
 		HandIn: in.handIn, Webhooks: d.hooks,
 		NewKey: d.core.NewKey, KeyRecord: recordOf,
 		MaxMessageBytes: d.config.LMTP.MaxMessageBytes, Composed: d.core.composed, Events: api.EventOptions{Done: drain},
-		Hostname: d.config.Hostname, PublicURL: d.publicURL(nil), Version: d.opt.Version, Now: d.opt.Now, Log: d.log, Metrics: d.metrics.registry,
+		Hostname: d.config.Hostname, PublicURL: d.publicURL(nil), Version: d.opt.Version, Timezone: d.config.TimeZone, Now: d.opt.Now, Log: d.log, Metrics: d.metrics.registry,
 	}
 	if d.config.OIDC.Issuer != "" {
 		opt.OIDC = newOIDC(d.config, d.publicURL(nil), d.opt.Now)

@@ -143,6 +143,16 @@ func (d *database) Dialect() store.Dialect {
 			return `SELECT a.ticket FROM search s JOIN activities a ON a.id = s.activity_id
 				WHERE s.words @@ CAST(` + param + `::text AS tsquery)`
 		},
+		Found: func(param string) string {
+			return `SELECT activity_id FROM search WHERE words @@ CAST(` + param + `::text AS tsquery)`
+		},
+		Tagged: func(param string) string {
+			return `CAST(tags AS JSONB) @> jsonb_build_array(` + param + `::text)`
+		},
+		From: func(param string) string {
+			return `EXISTS (SELECT 1 FROM jsonb_array_elements(CAST(detail AS JSONB) -> 'from') f
+				WHERE lower(f ->> 'address') = lower(` + param + `::text))`
+		},
 		EventPosition: `DEFAULT, DEFAULT`,
 		EventsSettled: `pg_snapshot_xmin(pg_current_snapshot())::text::bigint`,
 		// A transaction sees of those that began after its snapshot only itself.

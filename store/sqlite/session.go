@@ -38,6 +38,16 @@ func (d *database) Dialect() store.Dialect {
 		Match: func(param string) string {
 			return `SELECT a.ticket FROM search JOIN activities a ON a.n = search.rowid WHERE search MATCH ` + param
 		},
+		Found: func(param string) string {
+			return `SELECT a.id FROM search JOIN activities a ON a.n = search.rowid WHERE search MATCH ` + param
+		},
+		Tagged: func(param string) string {
+			return `EXISTS (SELECT 1 FROM json_each(tags) WHERE value = ` + param + `)`
+		},
+		From: func(param string) string {
+			return `EXISTS (SELECT 1 FROM json_each(detail, '$.from') f
+				WHERE lower(json_extract(f.value, '$.address')) = lower(` + param + `))`
+		},
 		// The newest event is never removed, so no id is given twice.
 		EventPosition: `0, COALESCE((SELECT id FROM events ORDER BY tx DESC, id DESC LIMIT 1), 0) + 1`,
 		EventsSettled: `1`,

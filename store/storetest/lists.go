@@ -83,6 +83,42 @@ func testTicketLists(t *testing.T, open Open) {
 	})
 }
 
+func testTicketFilters(t *testing.T, open Open) {
+	db := one(t, open)
+	odd := `a","b\ 'ü`
+	for i := range 4 {
+		addTicket(t, db, func(v *store.Ticket) {
+			v.CreatedAt, v.UpdatedAt = noon(i), noon(10-i)
+			switch i {
+			case 0:
+				v.Tags, v.ResponsibleID = []string{"vip", odd}, "anna"
+			case 1:
+				v.Tags, v.OwnerID, v.SuggestedTicket = []string{"VIP"}, "anna", 10001
+			case 2:
+				v.Tags, v.SuggestedTicket, v.MergedInto = []string{}, 10001, 10001
+			}
+		})
+	}
+	update(t, db, func(ctx context.Context, tx *store.Tx) error {
+		_, err := tx.AddWatcher(ctx, 10003, "anna")
+		return err
+	})
+	yes, no := true, false
+	want(t, db, store.TicketFilter{Tag: "vip"}, 10001)
+	want(t, db, store.TicketFilter{Tag: odd}, 10001)
+	for _, tag := range []string{"b", "b\\ 'ü", ",", "vip,", "%", "' OR 1=1--", "null"} {
+		want(t, db, store.TicketFilter{Tag: tag})
+	}
+	want(t, db, store.TicketFilter{OwnerID: store.NoOwner}, 10004, 10003, 10001)
+	want(t, db, store.TicketFilter{ResponsibleID: "anna"}, 10001)
+	want(t, db, store.TicketFilter{WatcherID: "anna"}, 10003)
+	want(t, db, store.TicketFilter{WatcherID: "otto"})
+	want(t, db, store.TicketFilter{Held: &yes}, 10002)
+	want(t, db, store.TicketFilter{Held: &no}, 10004, 10003, 10001)
+	want(t, db, store.TicketFilter{CreatedSince: noon(1), CreatedUntil: noon(3)}, 10003, 10002)
+	want(t, db, store.TicketFilter{UpdatedSince: noon(8), UpdatedUntil: noon(9)}, 10003)
+}
+
 func testTicketVisibility(t *testing.T, open Open) {
 	db := one(t, open)
 	furnish(t, db)
