@@ -89,6 +89,7 @@ func parseLists(args []string, output io.Writer) (listsPlan, error) {
 // bigDesk is a filled desk whose daemon runs.
 type bigDesk struct {
 	program string
+	tickets int // how many it has
 	dir     string
 	env     []string
 	crowd   crowd
@@ -105,7 +106,7 @@ const (
 )
 
 func newBigDesk(ctx context.Context, r *started, p listsPlan, progress io.Writer) (*bigDesk, error) {
-	d := &bigDesk{program: filepath.Join(r.dir, "ticketgate"), dir: cmp.Or(p.dir, filepath.Join(r.dir, "desk")), tokens: map[string]string{}}
+	d := &bigDesk{program: filepath.Join(r.dir, "ticketgate"), dir: cmp.Or(p.dir, filepath.Join(r.dir, "desk")), tokens: map[string]string{}, tickets: p.tickets}
 	_, _ = fmt.Fprintln(progress, "building")
 	if out, err := exec.CommandContext(ctx, "go", "build", "-o", d.program, "ticketgate/cmd/ticketgate").CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("go build: %w\n%s", err, out)

@@ -82,7 +82,7 @@ func (d *bigDesk) learn(ctx context.Context) error {
 			return err
 		}
 	}
-	c := crowd{seen: map[string][]string{}, statuses: map[string]string{}, contacts: 100000, companies: 5000}
+	c := crowd{seen: map[string][]string{}, statuses: map[string]string{}, contacts: max(d.tickets/10, 10), companies: max(d.tickets/200, 5)}
 	names := map[string]string{} // ids of channels and agents by name
 	for _, of := range []string{"channels", "agents", "statuses", "markers"} {
 		all, err := d.things(ctx, of)
