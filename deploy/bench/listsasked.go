@@ -135,7 +135,7 @@ func (d *bigDesk) measure(ctx context.Context, p listsPlan, progress io.Writer) 
 }
 
 // patience ends the samples of what is slow beyond doubt.
-const patience = 10 * time.Second
+const patience = 4 * time.Second
 
 func (d *bigDesk) ask(ctx context.Context, q asked, who string, p listsPlan) (timing, error) {
 	t := timing{Name: q.name, Who: who}
