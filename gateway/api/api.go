@@ -153,6 +153,7 @@ func (a *api) register() {
 	a.registerTemplates()
 	a.registerCustomFields()
 	a.registerLevels()
+	a.registerReports()
 	a.registerRules()
 	a.registerAccounts()
 	a.registerAgents()

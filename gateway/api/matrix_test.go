@@ -112,6 +112,7 @@ var matrix = map[string]string{
 	"GET /rules/{id}":                                          admins,
 	"PATCH /rules/{id}":                                        admins,
 	"DELETE /rules/{id}":                                       admins,
+	"GET /reports/tickets":                                     everyone,
 	"GET /calendars":                                           everyone,
 	"POST /calendars":                                          admins,
 	"GET /calendars/{id}":                                      everyone,

@@ -70,6 +70,7 @@ func Run(t *testing.T, open Open) {
 		{"LedgerSealsInternal", testSealed},
 		{"Blobs", testBlobs},
 		{"FieldValues", testFieldValues},
+		{"Reports", testReports},
 		{"Levels", testLevels},
 		{"Clocks", testClocks},
 		{"Alarms", testAlarms},
