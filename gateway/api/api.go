@@ -146,6 +146,7 @@ func (a *api) register() {
 	a.registerFiles()
 	a.registerUploads()
 	a.registerDrafts()
+	a.registerViews()
 	a.registerChannels()
 	a.registerSubscriptions()
 	a.registerStatuses()

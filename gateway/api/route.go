@@ -77,6 +77,7 @@ type call struct {
 	ticket  store.Ticket        // set by find, on paths below a ticket
 	entry   store.Activity      // set by find, on paths below an activity
 	draft   store.Draft         // set by find, on paths of the caller's own draft
+	view    store.View          // set by find, on paths of a view
 	after   store.EventPosition // where a stream of events begins
 	missed  bool                // events behind that are no longer kept
 	audit   *store.Audit        // of what is audited: the line to be written

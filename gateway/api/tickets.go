@@ -23,8 +23,7 @@ func (a *api) registerTickets() {
 
 type ticketQuery struct {
 	Paging
-	TicketChoice
-	Sort string `query:"sort" enum:"number,-number,created_at,-created_at,updated_at,-updated_at,last_incoming_at,-last_incoming_at,priority,-priority,respond_by,-respond_by" default:"-number"`
+	TicketSelection
 }
 
 func (a *api) listTickets(ctx context.Context, c *call, in *ticketQuery) (*page[ticketShape], error) {
@@ -32,15 +31,11 @@ func (a *api) listTickets(ctx context.Context, c *call, in *ticketQuery) (*page[
 		return a.listDrafts(ctx, c, in.Paging)
 	}
 	return view(ctx, a.DB, func(ctx context.Context, tx *store.Tx) (*page[ticketShape], error) {
-		desk, err := tx.Desk(ctx)
+		f, err := in.selected(ctx, tx, c)
 		if err != nil {
 			return nil, err
 		}
-		f, err := in.filter(desk, c)
-		if err != nil {
-			return nil, err
-		}
-		f.Sort, f.Cursor, f.Limit = in.Sort, in.Cursor, in.Limit
+		f.Cursor, f.Limit = in.Cursor, in.Limit
 		found, next, err := tx.Tickets(ctx, f)
 		if err != nil {
 			return nil, err
