@@ -136,6 +136,7 @@ func (a *api) register() {
 	a.registerAudit()
 	a.registerTickets()
 	a.registerCounts()
+	a.registerExport()
 	a.registerBulk()
 	a.registerTicketActions()
 	a.registerWatchers()

@@ -48,6 +48,7 @@ var matrix = map[string]string{
 	"POST /tickets":                                            everyone,
 	"GET /tickets/counts":                                      everyone,
 	"GET /activities":                                          everyone,
+	"GET /tickets/export.csv":                                  everyone,
 	"GET /views":                                               everyone,
 	"POST /views":                                              everyone,
 	"GET /views/{id}":                                          own,

@@ -134,7 +134,9 @@ func add[I, O any](a *api, r route, handle func(ctx context.Context, c *call, in
 		op.Responses["200"] = downloadResponse(r)
 	}
 	if reflect.TypeFor[O]() == reflect.TypeFor[huma.StreamResponse]() {
-		op.Responses["200"] = a.streamResponse()
+		if op.Responses["200"] = downloadResponse(r); r.serves == "" {
+			op.Responses["200"] = a.streamResponse()
+		}
 	}
 	huma.Register(a.huma, op, func(ctx context.Context, in *I) (*O, error) {
 		if err := checkStrings(in); err != nil {
