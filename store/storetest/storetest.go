@@ -80,6 +80,7 @@ func Run(t *testing.T, open Open) {
 		{"Digests", testDigests},
 		{"Drafts", testDrafts},
 		{"Uploads", testUploads},
+		{"Views", testViews},
 		{"Rules", testRules},
 		{"RuleMarks", testRuleMarks},
 		{"RuleDue", testRuleDue},
