@@ -174,6 +174,8 @@ type Clock struct {
 	DueAt     time.Time `json:"-"` // when something is to be said or done; zero: nothing
 
 	LevelID       string        `json:"level,omitempty"`
+	OfChannel     string        `json:"of_channel,omitempty"`     // whose level it is; "": the ticket's, contact's or company's
+	Channel       string        `json:"channel,omitempty"`        // where it lay at the last look
 	Since         time.Time     `json:"since,omitzero"`           // it runs; what it used is as of then. Zero: it stands
 	Waits         bool          `json:"waits,omitempty"`          // the customer waits for an answer
 	Responding    time.Duration `json:"responding,omitempty"`     // used of the time to answer

@@ -3,7 +3,7 @@
 package calendar
 
 import (
-	"fmt"
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -74,14 +74,14 @@ func readSpans(ranges []string) ([]span, error) {
 		from, to, ok := strings.Cut(text, "-")
 		s := span{minutes(from), minutes(to)}
 		if !ok || s.from < 0 || s.to <= s.from {
-			return nil, fmt.Errorf("%q is no range such as 09:00-17:00, within one day", text)
+			return nil, errors.New("there is one that is no range such as 09:00-17:00, within one day")
 		}
 		spans = append(spans, s)
 	}
 	slices.SortFunc(spans, func(a, b span) int { return a.from - b.from })
 	for i := 1; i < len(spans); i++ {
 		if spans[i].from < spans[i-1].to {
-			return nil, fmt.Errorf("the ranges overlap")
+			return nil, errors.New("the ranges overlap")
 		}
 	}
 	return spans, nil
