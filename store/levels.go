@@ -272,6 +272,17 @@ func (tx *Tx) OpenTickets(ctx context.Context, after int64, limit int) ([]int64,
 		`SELECT number FROM tickets WHERE number > $1 AND closed_at = 0 ORDER BY number LIMIT $2`, after, limit)
 }
 
+// metaCounted holds by what the clocks of all open tickets were counted, and how far.
+const metaCounted = "clocks_counted"
+
+// Counted gives by what the clocks were counted, and how far, as SetCounted kept it.
+func (tx *Tx) Counted(ctx context.Context) (string, error) { return tx.Meta(ctx, metaCounted) }
+
+// SetCounted keeps it; "" has all be counted anew.
+func (tx *Tx) SetCounted(ctx context.Context, how string) error {
+	return tx.SetMeta(ctx, metaCounted, how)
+}
+
 // Alarm reminds an agent of a ticket.
 type Alarm struct {
 	ID        string

@@ -116,6 +116,8 @@ func plan(c store.Clock, by course) store.Clock {
 	}
 	c.RespondBy = until(c.RespondBy, c.Since, aim, c.Responding, by.calendar)
 	c.ResolveBy = until(c.ResolveBy, c.Since, by.resolve(), c.Resolving, by.calendar)
+	c.RespondMissed = c.RespondMissed && !c.RespondBy.After(c.Since) // a longer time has an end of its own
+	c.ResolveMissed = c.ResolveMissed && !c.ResolveBy.After(c.Since)
 	for _, s := range steps(c, by) {
 		if c.DueAt.IsZero() || s.at.Before(c.DueAt) {
 			c.DueAt = s.at

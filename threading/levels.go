@@ -182,7 +182,7 @@ func (w *work) keepTime(ctx context.Context) error {
 // what comes after.
 func (h happening) and(a store.Activity) happening {
 	switch {
-	case a.Type == store.TypeIncoming && a.Sender != store.SenderAgent && (a.Automatic == "" || a.Automatic == "list"):
+	case customersWord(a):
 		h.asked, h.answered = true, false
 	case a.Type == store.TypeOutgoing && a.CreatedBy != "":
 		h.answered = true
@@ -191,11 +191,19 @@ func (h happening) and(a store.Activity) happening {
 	return h
 }
 
+// customersWord tells whether a customer, and no machine, said something.
+func customersWord(a store.Activity) bool {
+	return a.Type == store.TypeIncoming && a.Sender != store.SenderAgent && (a.Automatic == "" || a.Automatic == "list")
+}
+
 // keepTimeOf brings one clock up to date, after it has told what fell due.
 func (w *work) keepTimeOf(ctx context.Context, number int64, what happening) error {
 	t, err := w.tx.Ticket(ctx, number)
 	if err != nil {
 		return err
+	}
+	for _, a := range w.came { // a word that nobody has answered since
+		what.asked = what.asked || a.Ticket == number && customersWord(a) && a.CreatedAt.After(t.LastOutgoingAt)
 	}
 	all, err := w.tx.Clocks(ctx, number)
 	if err != nil {
@@ -215,15 +223,20 @@ func (w *work) keepTimeOf(ctx context.Context, number int64, what happening) err
 		asked := t.LastIncomingAt.After(t.LastOutgoingAt) && !t.CreatedAt.Equal(w.now) // a new one says itself whether
 		c = store.Clock{Ticket: number, Waits: asked && !what.answered}
 	default:
-		if c, err = w.tellTime(ctx, &t, c, by, what.acted); err != nil {
+		if c, err = w.tellTime(ctx, &t, c, by, what.acted || c.Channel != t.ChannelID); err != nil {
 			return err
+		}
+		if t.ChannelID != by.channelID { // it was escalated
+			if by, err = w.course(ctx, t, c.OfChannel); err != nil {
+				return err
+			}
 		}
 	}
 	return w.tx.PutClock(ctx, tick(c, by, what, w.now))
 }
 
 // tellTime tells what a clock has to tell by now, in the ticket's history and to
-// agents, and escalates the ticket unless somebody acted at this moment.
+// agents, and escalates the ticket unless somebody acted, or moved it, at this moment.
 func (w *work) tellTime(ctx context.Context, t *store.Ticket, c store.Clock, by course, acted bool) (store.Clock, error) {
 	if c.Since.IsZero() {
 		return c, nil
@@ -290,7 +303,10 @@ func (w *work) escalate(ctx context.Context, t *store.Ticket, by course) error {
 		return err
 	}
 	told := turned(before, *t, &store.Agent{})
-	told.kind, told.also = eventEscalated, e.Notify
+	told.kind, told.also = eventEscalated, append(slices.Clone(e.Notify), before.OwnerID)
+	if by.level != nil {
+		told.also = append(told.also, by.level.ManagerID)
+	}
 	if err := w.loseWatchers(ctx, *t, &told); err != nil {
 		return err
 	}

@@ -155,8 +155,19 @@ func (c *Calendar) openings(from time.Time, give func(opening) bool) {
 	}
 }
 
+// at gives when the clocks show a minute of a day; of one that they skip, when they
+// skip it.
 func (c *Calendar) at(day time.Time, minute int) time.Time {
-	return time.Date(day.Year(), day.Month(), day.Day(), minute/60, minute%60, 0, 0, c.zone)
+	t := time.Date(day.Year(), day.Month(), day.Day(), minute/60, minute%60, 0, 0, c.zone)
+	shown := t.Hour()*60 + t.Minute()
+	if shown == minute%(24*60) {
+		return t
+	}
+	begins, ends := t.ZoneBounds()
+	if shown < minute {
+		return ends
+	}
+	return begins
 }
 
 // Add gives the moment by which d of business time has passed since from: the
