@@ -5,6 +5,10 @@
 //	go run ./deploy/bench -run
 //	go run ./deploy/bench -target a=127.0.0.1:2424,pid=123 -target b=127.0.0.1:2525
 //
+// With the argument lists it measures lists and searches over a large desk:
+//
+//	go run ./deploy/bench lists
+//
 // README.md beside this file tells how to read it.
 package main
 
@@ -49,6 +53,9 @@ type options struct {
 func bench(ctx context.Context, args []string, in io.Reader, out, progress io.Writer) error {
 	if len(args) > 0 && args[0] == floorCommand {
 		return serveFloor(ctx, args[1:], in, out)
+	}
+	if len(args) > 0 && args[0] == listsCommand {
+		return measureLists(ctx, args[1:], out, progress)
 	}
 	o, err := parseOptions(args, progress)
 	if errors.Is(err, flag.ErrHelp) {
