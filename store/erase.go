@@ -2,6 +2,9 @@ package store
 
 import (
 	"context"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -157,24 +160,35 @@ func (tx *Tx) ForgetAnswers(ctx context.Context, thing string) error {
 		OR location LIKE '%' || $1 OR location LIKE '%' || $1 || '/%')`, thing)
 }
 
-// DeleteQuarantinedOf removes the mail of the quarantine that comes from one of
-// some addresses, and gives it.
-func (tx *Tx) DeleteQuarantinedOf(ctx context.Context, words []string) ([]Quarantined, error) {
-	var gone []Quarantined
-	for _, word := range words {
-		found, err := list(ctx, tx, scanQuarantined, `SELECT `+quarantineColumns+` FROM quarantine
-			WHERE `+like("$1", "envelope_from", "from_"), wordPattern(word))
+// QuarantinedFrom gives the mail of the quarantine that comes from one of some
+// addresses.
+func (tx *Tx) QuarantinedFrom(ctx context.Context, addresses []string) ([]Quarantined, error) {
+	found := map[string]Quarantined{}
+	for _, address := range addresses {
+		some, err := list(ctx, tx, scanQuarantined, `SELECT `+quarantineColumns+` FROM quarantine
+			WHERE `+like("$1", "envelope_from", "from_"), wordPattern(address))
 		if err != nil {
 			return nil, err
 		}
-		for _, q := range found {
-			if err := tx.DeleteRecheck(ctx, q.ID); err != nil {
-				return nil, err
-			}
-			if err := tx.DeleteQuarantined(ctx, q.ID); err != nil {
-				return nil, err
-			}
-			gone = append(gone, q)
+		for _, q := range some {
+			found[q.ID] = q
+		}
+	}
+	return slices.SortedFunc(maps.Values(found), func(a, b Quarantined) int { return strings.Compare(a.ID, b.ID) }), nil
+}
+
+// DeleteQuarantinedFrom removes what QuarantinedFrom gives, and gives it.
+func (tx *Tx) DeleteQuarantinedFrom(ctx context.Context, addresses []string) ([]Quarantined, error) {
+	gone, err := tx.QuarantinedFrom(ctx, addresses)
+	if err != nil {
+		return nil, err
+	}
+	for _, q := range gone {
+		if err := tx.DeleteRecheck(ctx, q.ID); err != nil {
+			return nil, err
+		}
+		if err := tx.DeleteQuarantined(ctx, q.ID); err != nil {
+			return nil, err
 		}
 	}
 	return gone, nil

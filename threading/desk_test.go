@@ -19,7 +19,8 @@ type desk struct {
 	*Service
 	t       *testing.T
 	ctx     context.Context
-	dir     string // of its database
+	dir     string // of its database, or
+	url     string // its PostgreSQL
 	now     time.Time
 	channel store.Channel
 	account store.MailAccount

@@ -100,19 +100,29 @@ func (s *Service) beginErasure(ctx context.Context, agent *store.Agent, id strin
 		if e, err = w.tx.OpenErasure(ctx, contact.ID); !store.IsNotFound(err) {
 			return err
 		}
-		e = store.Erasure{ID: store.NewID(), ContactID: contact.ID, AgentID: agent.ID, StartedAt: w.now, Work: &store.ErasureWork{}}
-		if e.Work.IDs, err = w.tx.ContactIDs(ctx, contact.ID); err != nil {
+		e = store.Erasure{ID: store.NewID(), ContactID: contact.ID, AgentID: agent.ID, StartedAt: w.now}
+		if e.Work, err = traitsOf(ctx, w.tx, contact); err != nil {
 			return err
-		}
-		if e.Work.Names, e.Work.Phones, err = w.tx.NamesOfContacts(ctx, e.Work.IDs); err != nil {
-			return err
-		}
-		for _, a := range contact.Emails {
-			e.Work.Keys, e.Work.Addresses = append(e.Work.Keys, a.Key), append(e.Work.Addresses, a.Address)
 		}
 		return w.tx.PutErasure(ctx, e)
 	})
 	return e, err
+}
+
+// traitsOf gives what a person is known by.
+func traitsOf(ctx context.Context, tx *store.Tx, c store.Contact) (*store.ErasureWork, error) {
+	known := &store.ErasureWork{}
+	var err error
+	if known.IDs, err = tx.ContactIDs(ctx, c.ID); err != nil {
+		return nil, err
+	}
+	if known.Names, known.Phones, err = tx.NamesOfContacts(ctx, known.IDs); err != nil {
+		return nil, err
+	}
+	for _, a := range c.Emails {
+		known.Keys, known.Addresses = append(known.Keys, a.Key), append(known.Addresses, a.Address)
+	}
+	return known, nil
 }
 
 // eraseTickets goes through all tickets, from where an earlier call broke off.
@@ -152,7 +162,7 @@ func (s *Service) eraseElsewhere(ctx context.Context, e *store.Erasure) error {
 			return err
 		}
 		words := slices.Concat(e.Work.Keys, e.Work.Addresses)
-		gone, err := w.tx.DeleteQuarantinedOf(ctx, words)
+		gone, err := w.tx.DeleteQuarantinedFrom(ctx, words)
 		if err != nil {
 			return err
 		}

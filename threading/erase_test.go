@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
 	"github.com/klauspost/compress/zstd"
 
 	"ticketgate/store"
@@ -48,7 +50,7 @@ func (d *desk) carla() store.Contact {
 	}
 	d.deliver(letter{from: "Otto Other <otto@other.example>", subject: "Re: About my " + secret, id: "other@other.example",
 		header: "In-Reply-To: <first@erased.example>\r\nReferences: <first@erased.example>\r\nCc: " + carlaName + " <" + carlas + ">\r\n",
-		body: "I saw smoke too.\r\n\r\n> my " + secret + " burns.\r\n"})
+		body:   "I saw smoke too.\r\n\r\n> my " + secret + " burns.\r\n"})
 	d.deliver(letter{from: carlaName + " <" + carlas + ">", subject: "Re: About my " + secret, id: "second@erased.example",
 		header: "In-Reply-To: <" + answer.MessageID + ">\r\n", body: "Thank you. The " + secret + " is out.\r\n"})
 	if _, err := d.AddActivity(d.ctx, d.anna, first.Ticket, NewActivity{Type: store.TypeNote, Text: "Ms Kundewitz called from 0171 9988776."}); err != nil {
@@ -207,4 +209,107 @@ func TestEraseKeepsSharedBytes(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// breaking is a context that ends after it was asked for its end so many times:
+// at each of the steps of an erasure in turn.
+type breaking struct {
+	context.Context
+	left int
+}
+
+func (b *breaking) Err() error {
+	if b.left--; b.left < 0 {
+		return context.Canceled
+	}
+	return nil
+}
+
+// An erasure that broke off goes on, wherever that was: each call comes one step
+// further than the one before.
+func TestEraseGoesOn(t *testing.T) {
+	d, c := erasedDesk(t)
+	var e store.Erasure
+	broke := 0
+	for steps := 1; ; steps++ {
+		var err error
+		e, err = d.EraseContact(&breaking{Context: d.ctx, left: steps}, d.admin, c.ID)
+		if err == nil {
+			break
+		}
+		broke++
+		if store.CodeOf(err) != store.CodeUnavailable || steps > 50 {
+			t.Fatalf("step %d: %v", steps, err)
+		}
+	}
+	for path, data := range d.files() {
+		if all := found(data); len(all) > 0 {
+			t.Errorf("%s still holds %v", filepath.Base(path), all)
+		}
+	}
+	if e.Tickets != 3 || e.Activities != 2 || e.Attachments != 1 || e.Quarantined != 1 || e.Contacts != 1 || e.Deliveries != 1 {
+		t.Errorf("the proof says %+v", e)
+	}
+	if broke < 4 {
+		t.Errorf("it broke off %d times only", broke)
+	}
+}
+
+// PostgreSQL keeps nothing either: each row of each table is looked at as text.
+func TestEraseOnPostgreSQL(t *testing.T) {
+	d, _ := twoNodes(t)
+	c := d.carla()
+	rows := d.dump()
+	if before := found(rows); len(before) < len(traces())-1 {
+		t.Fatalf("the test finds only %v while all is there", before)
+	}
+	if _, err := d.EraseContact(d.ctx, d.admin, c.ID); err != nil {
+		t.Fatal(err)
+	}
+	if all := found(d.dump()); len(all) > 0 {
+		t.Errorf("the tables still hold %v", all)
+	}
+}
+
+// dump gives all rows of all tables of the desk's PostgreSQL; bytes are given as
+// they are.
+func (d *desk) dump() []byte {
+	d.t.Helper()
+	conn, err := pgx.Connect(d.ctx, d.url)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	defer conn.Close(d.ctx)
+	names, err := conn.Query(d.ctx, `SELECT table_name::text FROM information_schema.tables WHERE table_schema = 'public' AND table_type = 'BASE TABLE'`)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	tables, err := pgx.CollectRows(names, pgx.RowTo[string])
+	if err != nil || len(tables) < 20 {
+		d.t.Fatalf("tables %v, %v", tables, err)
+	}
+	var all bytes.Buffer
+	for _, table := range tables {
+		rows, err := conn.Query(d.ctx, `SELECT * FROM `+pgx.Identifier{table}.Sanitize())
+		if err != nil {
+			d.t.Fatal(err)
+		}
+		for rows.Next() {
+			values, err := rows.Values()
+			if err != nil {
+				d.t.Fatal(err)
+			}
+			for _, v := range values {
+				if data, ok := v.([]byte); ok {
+					all.Write(data)
+				} else {
+					fmt.Fprintf(&all, "%v\n", v)
+				}
+			}
+		}
+		if err := rows.Err(); err != nil {
+			d.t.Fatal(err)
+		}
+	}
+	return all.Bytes()
 }

@@ -13,11 +13,12 @@ import (
 // erasing is an erasure at one ticket.
 type erasing struct {
 	*work
-	e    *store.Erasure
-	t    store.Ticket
-	own  bool     // it is the person's ticket, or one that he wrote into
-	ids  []string // Message-IDs of the person's mail
-	keys []string // of his addresses, with those that have a +detail
+	e       *store.Erasure
+	t       store.Ticket
+	own     bool     // it is the person's ticket, or one that he wrote into
+	ids     []string // Message-IDs of the person's mail
+	touched bool     // something of its history changed
+	keys    []string // of his addresses, with those that have a +detail
 }
 
 // ticket takes the person out of a ticket. In one that is his, or that he wrote
@@ -55,7 +56,6 @@ func (e *erasing) ticket(ctx context.Context, number int64) error {
 	if err := e.namers(ctx, r); err != nil {
 		return err
 	}
-	e.e.Tickets++
 	return e.rest(ctx, r)
 }
 
@@ -74,8 +74,7 @@ func (e *erasing) history(ctx context.Context) ([]store.Activity, error) {
 // parted tells what the person wrote from what others did.
 func (e *erasing) parted(history []store.Activity) (persons, others []store.Activity) {
 	for _, a := range history {
-		by := a.Author.Kind == store.AuthorContact && slices.Contains(e.e.Work.IDs, a.Author.ID)
-		if by || a.Author.Kind != store.AuthorAgent && isOf(e.e.Work.Keys, a.Author.Address) {
+		if wroteIt(e.e.Work, a) {
 			persons = append(persons, a)
 		} else {
 			others = append(others, a)
@@ -149,6 +148,7 @@ func (e *erasing) empty(ctx context.Context, a store.Activity) error {
 	if a.RawHash != "" {
 		e.e.Work.Blobs = append(e.e.Work.Blobs, a.RawHash)
 	}
+	e.touched = true
 	kept := store.ActivityDetail{Moved: a.Moved, Chosen: true, Hidden: a.Hidden, OriginalEvent: a.OriginalEvent, Erased: e.now}
 	if a.Auth != nil {
 		kept.Auth = &store.Auth{DKIM: []store.DKIMResult{}, Verdict: a.Auth.Verdict}
@@ -203,7 +203,7 @@ func (e *erasing) redact(ctx context.Context, r *redactor, a store.Activity) err
 		e.e.Work.Blobs, a.RawHash, a.Trace, same = append(e.e.Work.Blobs, a.RawHash), "", "", false
 	}
 	if !same {
-		e.e.Redacted++
+		e.e.Redacted, e.touched = e.e.Redacted+1, true
 		if err := e.changed(ctx, a); err != nil {
 			return err
 		}
@@ -333,6 +333,9 @@ func (e *erasing) rest(ctx context.Context, r *redactor) error {
 	more, err := e.tx.CancelErased(ctx, mails, e.now)
 	if err != nil {
 		return err
+	}
+	if e.touched || deliveries+len(mails) > 0 {
+		e.e.Tickets++
 	}
 	e.e.Deliveries, e.e.Cancelled, e.e.Mails = e.e.Deliveries+deliveries, e.e.Cancelled+cancelled+more, e.e.Mails+len(mails)
 	if err := e.tx.DeleteParticipants(ctx, e.t.Number, e.keys); err != nil {

@@ -132,7 +132,11 @@ func add[I, O any](a *api, r route, handle func(ctx context.Context, c *call, in
 	if reflect.TypeFor[O]() == reflect.TypeFor[download]() {
 		op.Responses["200"] = downloadResponse(r)
 	}
-	if reflect.TypeFor[O]() == reflect.TypeFor[huma.StreamResponse]() {
+	switch {
+	case reflect.TypeFor[O]() != reflect.TypeFor[huma.StreamResponse]():
+	case r.serves != "":
+		op.Responses["200"] = downloadResponse(r)
+	default:
 		op.Responses["200"] = a.streamResponse()
 	}
 	huma.Register(a.huma, op, func(ctx context.Context, in *I) (*O, error) {
