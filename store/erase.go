@@ -65,7 +65,7 @@ func (tx *Tx) RewriteTicket(ctx context.Context, number int64, r Rewriter) (mail
 // RewriteEverywhere takes a person, known by some words, out of what belongs to
 // no ticket, or to one that he has nothing else to do with.
 func (tx *Tx) RewriteEverywhere(ctx context.Context, words []string, r Rewriter) error {
-	for _, c := range []written{{"drafts", "id", "doc", true}, {"webhook_deliveries", "id", "body", true}, {"events", "id", "data", true}} {
+	for _, c := range []written{{"drafts", "id", "doc", true}, {"views", "id", "doc", true}, {"webhook_deliveries", "id", "body", true}, {"events", "id", "data", true}} {
 		for _, word := range words {
 			if _, err := tx.rewrite(ctx, c, like("$1", c.column), wordPattern(word), r.JSON); err != nil {
 				return err

@@ -100,9 +100,8 @@ func (tx *Tx) TicketsNaming(ctx context.Context, from, before int64, w ErasureWo
 	lo, hi := q.arg(from), q.arg(before)
 	within := `ticket >= ` + lo + ` AND ticket < ` + hi
 	sql := `SELECT number FROM tickets WHERE number >= ` + lo + ` AND number < ` + hi + ` AND contact_id <> '' AND ` + q.among(tx, "contact_id", w.IDs)
-	keys := q.among(tx, "", w.Keys)
-	sql += ` UNION SELECT ticket FROM participants WHERE ` + within + ` AND key` + keys +
-		` UNION SELECT ticket FROM deliveries WHERE ` + within + ` AND recipient_key` + keys
+	sql += ` UNION SELECT ticket FROM participants WHERE ` + within + ` AND ` + q.among(tx, "key", w.Keys) +
+		` UNION SELECT ticket FROM deliveries WHERE ` + within + ` AND ` + q.among(tx, "recipient_key", w.Keys)
 	for _, words := range [][]string{w.Keys, w.Addresses} {
 		for _, word := range words {
 			detailed := q.arg(detailPattern(word))

@@ -107,12 +107,6 @@ func (tx *Tx) inNumbers(column string, from int, values []int64) (string, []any)
 	})
 }
 
-// among gives the condition that a column is one of some values; without a
-// column it gives what follows one.
-func (w *where) among(tx *Tx, column string, values []string) string {
-	return tx.db.dialect.In(column, w.arg(tx.db.dialect.Strings(values)))
-}
-
 // wordPattern is the pattern of a word in a text in lower case.
 func wordPattern(word string) string {
 	return "%" + strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(strings.ToLower(word)) + "%"
