@@ -13,6 +13,20 @@ func (tx *Tx) Company(ctx context.Context, id string) (Company, error) {
 	return first(ctx, tx, "company", scanCompany, `SELECT `+companyColumns+` FROM companies WHERE id = $1`, id)
 }
 
+// CompaniesByID gives those of the companies that are there, by id.
+func (tx *Tx) CompaniesByID(ctx context.Context, ids ...string) (map[string]Company, error) {
+	found := make(map[string]Company, len(ids))
+	if len(ids) == 0 {
+		return found, nil
+	}
+	condition, args := tx.in("id", 1, ids)
+	all, err := list(ctx, tx, scanCompany, `SELECT `+companyColumns+` FROM companies WHERE `+condition, args...)
+	for _, c := range all {
+		found[c.ID] = c
+	}
+	return found, err
+}
+
 // CompanyByDomain gives the company that has this very domain.
 func (tx *Tx) CompanyByDomain(ctx context.Context, domain string) (Company, error) {
 	return first(ctx, tx, "company", scanCompany, `SELECT `+companyColumns+` FROM companies

@@ -51,9 +51,16 @@ func (tx *Tx) MergeContacts(ctx context.Context, into Contact, ids ...string) er
 // MoveTickets gives the tickets of one contact to another one, or to the same
 // one with another company.
 func (tx *Tx) MoveTickets(ctx context.Context, from, to, companyID string) error {
-	_, err := tx.exec(ctx, `UPDATE tickets SET contact_id = $2, company_id = $3, version = version + 1
+	n, err := tx.exec(ctx, `UPDATE tickets SET contact_id = $2, company_id = $3, version = version + 1
 		WHERE contact_id = $1 AND contact_id <> '' AND (contact_id <> $2 OR company_id <> $3)`, from, to, companyID)
-	return err
+	if err != nil || n == 0 {
+		return err
+	}
+	desk, err := tx.Desk(ctx)
+	if err != nil || len(desk.ServiceLevels) == 0 {
+		return err
+	}
+	return tx.SetCounted(ctx, "") // they may have another service level now
 }
 
 // AddContactLookup has the outside CRM asked for a contact later. One that

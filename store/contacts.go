@@ -44,6 +44,48 @@ func (tx *Tx) contactWhere(ctx context.Context, where, arg string) (Contact, err
 	return all[0], err
 }
 
+// ContactsByID gives the contacts that some ids lead to, as Contact does, by the
+// ids that were asked for. One that is not there is left out.
+func (tx *Tx) ContactsByID(ctx context.Context, ids ...string) (map[string]Contact, error) {
+	found := make(map[string]Contact, len(ids))
+	if len(ids) == 0 {
+		return found, nil
+	}
+	var leads [][2]string
+	condition, args := tx.in("id", 1, ids)
+	err := tx.query(ctx, func(r Rows) error {
+		var id, to string
+		err := r.Scan(&id, &to)
+		leads = append(leads, [2]string{id, to})
+		return err
+	}, `SELECT id, `+staying+` FROM contacts WHERE `+condition, args...)
+	if err != nil || len(leads) == 0 {
+		return found, err
+	}
+	wanted := make([]string, 0, len(leads))
+	for _, lead := range leads {
+		wanted = append(wanted, lead[1])
+	}
+	condition, args = tx.in("id", 1, wanted)
+	all, err := list(ctx, tx, scanContact, `SELECT `+contactColumns+` FROM contacts WHERE `+condition, args...)
+	if err != nil {
+		return found, err
+	}
+	if err := tx.addEmails(ctx, all); err != nil {
+		return found, err
+	}
+	byID := make(map[string]Contact, len(all))
+	for _, c := range all {
+		byID[c.ID] = c
+	}
+	for _, lead := range leads {
+		if c, ok := byID[lead[1]]; ok {
+			found[lead[0]] = c
+		}
+	}
+	return found, nil
+}
+
 // addEmails fills in the addresses.
 func (tx *Tx) addEmails(ctx context.Context, contacts []Contact) error {
 	if len(contacts) == 0 {

@@ -131,6 +131,7 @@ func (tx *Tx) DeleteAgent(ctx context.Context, id string) error {
 		`DELETE FROM subscriptions WHERE agent_id = $1`,
 		`DELETE FROM tokens WHERE agent_id = $1`,
 		`DELETE FROM uploads WHERE agent_id = $1`,
+		`DELETE FROM views WHERE agent_id = $1 AND shared = 'none'`,
 		`DELETE FROM watchers WHERE agent_id = $1`,
 		`DELETE FROM digests WHERE agent_id = $1`,
 		`DELETE FROM alarms WHERE agent_id = $1`,

@@ -174,6 +174,8 @@ type Clock struct {
 	DueAt     time.Time `json:"-"` // when something is to be said or done; zero: nothing
 
 	LevelID       string        `json:"level,omitempty"`
+	OfChannel     string        `json:"of_channel,omitempty"`     // whose level it is; "": the ticket's, contact's or company's
+	Channel       string        `json:"channel,omitempty"`        // where it lay at the last look
 	Since         time.Time     `json:"since,omitzero"`           // it runs; what it used is as of then. Zero: it stands
 	Waits         bool          `json:"waits,omitempty"`          // the customer waits for an answer
 	Responding    time.Duration `json:"responding,omitempty"`     // used of the time to answer
@@ -268,6 +270,17 @@ func (tx *Tx) DueClocks(ctx context.Context, now time.Time, limit int) ([]int64,
 func (tx *Tx) OpenTickets(ctx context.Context, after int64, limit int) ([]int64, error) {
 	return list(ctx, tx, func(r Rows, n *int64) error { return r.Scan(n) },
 		`SELECT number FROM tickets WHERE number > $1 AND closed_at = 0 ORDER BY number LIMIT $2`, after, limit)
+}
+
+// metaCounted holds by what the clocks of all open tickets were counted, and how far.
+const metaCounted = "clocks_counted"
+
+// Counted gives by what the clocks were counted, and how far, as SetCounted kept it.
+func (tx *Tx) Counted(ctx context.Context) (string, error) { return tx.Meta(ctx, metaCounted) }
+
+// SetCounted keeps it; "" has all be counted anew.
+func (tx *Tx) SetCounted(ctx context.Context, how string) error {
+	return tx.SetMeta(ctx, metaCounted, how)
 }
 
 // Alarm reminds an agent of a ticket.

@@ -30,6 +30,21 @@ func (tx *Tx) Participants(ctx context.Context, number int64) ([]Participant, er
 		`SELECT `+participantColumns+` FROM participants WHERE ticket = $1 ORDER BY key`, number)
 }
 
+// ParticipantsOf gives the addresses of tickets' conversations, by ticket.
+func (tx *Tx) ParticipantsOf(ctx context.Context, numbers ...int64) (map[int64][]Participant, error) {
+	found := make(map[int64][]Participant, len(numbers))
+	if len(numbers) == 0 {
+		return found, nil
+	}
+	condition, args := tx.inNumbers("ticket", 1, numbers)
+	all, err := list(ctx, tx, scanParticipant,
+		`SELECT `+participantColumns+` FROM participants WHERE `+condition+` ORDER BY ticket, key`, args...)
+	for _, p := range all {
+		found[p.Ticket] = append(found[p.Ticket], p)
+	}
+	return found, err
+}
+
 // IsParticipant tells whether an address belongs to a ticket's conversation,
 // and how.
 func (tx *Tx) IsParticipant(ctx context.Context, number int64, key string) (Participant, bool, error) {

@@ -126,3 +126,13 @@ func (tx *Tx) Links(ctx context.Context, number int64) ([]Link, error) {
 	return list(ctx, tx, func(r Rows, l *Link) error { return r.Scan(&l.Ticket, &l.Number, &l.Kind) },
 		`SELECT ticket, number, kind FROM links WHERE ticket = $1 ORDER BY number, kind`, number)
 }
+
+// LinksOf gives the ties of tickets, as seen from each.
+func (tx *Tx) LinksOf(ctx context.Context, numbers ...int64) ([]Link, error) {
+	if len(numbers) == 0 {
+		return nil, nil
+	}
+	condition, args := tx.inNumbers("ticket", 1, numbers)
+	return list(ctx, tx, func(r Rows, l *Link) error { return r.Scan(&l.Ticket, &l.Number, &l.Kind) },
+		`SELECT ticket, number, kind FROM links WHERE `+condition+` ORDER BY ticket, number, kind`, args...)
+}

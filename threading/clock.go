@@ -14,6 +14,7 @@ type course struct {
 	level      *store.ServiceLevel
 	escalation store.Escalation
 	channelID  string
+	ofChannel  string // the channel that the level is of; "": of the ticket, contact or company
 	calendar   *calendar.Calendar
 	turn       string // whose it is, one of the store.Responsible words
 }
@@ -54,7 +55,10 @@ type happening struct {
 // ticket's clock stands; reopened, it goes on.
 func tick(c store.Clock, by course, what happening, now time.Time) store.Clock {
 	c = used(c, by, now)
-	c.LevelID = ""
+	if c.LevelID == "" { // what ran without a level counts for none
+		c.Responding, c.Resolving = 0, 0
+	}
+	c.LevelID, c.OfChannel = "", by.ofChannel
 	if by.level != nil {
 		c.LevelID = by.level.ID
 	}
@@ -70,9 +74,12 @@ func tick(c store.Clock, by course, what happening, now time.Time) store.Clock {
 		c.Since, c.Quiet, c.EscalatedFrom = time.Time{}, time.Time{}, nil
 	case c.Quiet.IsZero() || what.acted:
 		c.Since, c.Quiet, c.EscalatedFrom = now, now, nil
+	case c.Channel != by.channelID: // who has it now has his own time
+		c.Since, c.Quiet = now, now
 	default:
 		c.Since = now
 	}
+	c.Channel = by.channelID
 	return plan(c, by)
 }
 
@@ -109,6 +116,8 @@ func plan(c store.Clock, by course) store.Clock {
 	}
 	c.RespondBy = until(c.RespondBy, c.Since, aim, c.Responding, by.calendar)
 	c.ResolveBy = until(c.ResolveBy, c.Since, by.resolve(), c.Resolving, by.calendar)
+	c.RespondMissed = c.RespondMissed && !c.RespondBy.After(c.Since) // a longer time has an end of its own
+	c.ResolveMissed = c.ResolveMissed && !c.ResolveBy.After(c.Since)
 	for _, s := range steps(c, by) {
 		if c.DueAt.IsZero() || s.at.Before(c.DueAt) {
 			c.DueAt = s.at

@@ -62,6 +62,7 @@ func (w *work) bring(ctx context.Context, held, suggested store.Ticket, remember
 		}
 		person = person || a.Automatic == "" || a.Automatic == "list"
 		moved, err := w.tx.MoveActivity(ctx, a.ID, suggested.Number, w.now)
+		w.came = append(w.came, moved)
 		if err != nil {
 			return nil, err
 		}

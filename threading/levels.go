@@ -86,16 +86,19 @@ func (s *Service) calendarsOf(desk *store.Desk) *calendars {
 	return read
 }
 
-// course gives what the clock of a ticket goes by; held is the level that it has
-// by now.
+// course gives what the clock of a ticket goes by; held is the channel whose level
+// it has by now.
 func (w *work) course(ctx context.Context, t store.Ticket, held string) (course, error) {
 	by := course{channelID: t.ChannelID, turn: w.desk.Responsibility(t.ChannelID, t.StatusID)}
 	if c := w.desk.Channel(t.ChannelID); c != nil {
 		by.escalation = c.Escalation
 	}
-	id, err := w.levelOf(ctx, t, held)
+	id, err := w.levelOf(ctx, t)
 	if err != nil {
 		return by, err
+	}
+	if id == "" {
+		id, by.ofChannel = w.levelOfChannel(held, t.ChannelID)
 	}
 	if by.level = w.desk.ServiceLevel(id); by.level != nil {
 		by.calendar = w.s.calendarsOf(w.desk).byID[by.level.CalendarID]
@@ -103,10 +106,20 @@ func (w *work) course(ctx context.Context, t store.Ticket, held string) (course,
 	return by, nil
 }
 
-// levelOf gives the service level of a ticket: its own, its contact's, its
-// company's or that of a company above it, its channel's. What it has of a channel
-// it keeps when it moves to another.
-func (w *work) levelOf(ctx context.Context, t store.Ticket, held string) (string, error) {
+// levelOfChannel gives the level of the first of some channels that has one, and
+// whose it is: what a ticket has of a channel it keeps when it moves to another.
+func (w *work) levelOfChannel(channels ...string) (level, of string) {
+	for _, id := range channels {
+		if c := w.desk.Channel(id); c != nil && c.ServiceLevelID != "" {
+			return c.ServiceLevelID, c.ID
+		}
+	}
+	return "", ""
+}
+
+// levelOf gives the service level of a ticket that is no channel's: its own, its
+// contact's, its company's or that of a company above it.
+func (w *work) levelOf(ctx context.Context, t store.Ticket) (string, error) {
 	if len(w.desk.ServiceLevels) == 0 {
 		return "", nil
 	}
@@ -127,12 +140,6 @@ func (w *work) levelOf(ctx context.Context, t store.Ticket, held string) (string
 			return "", err
 		}
 		company = c.ParentID
-	}
-	if held != "" && slices.ContainsFunc(w.desk.Channels, func(c store.Channel) bool { return c.ServiceLevelID == held }) {
-		return held, nil
-	}
-	if c := w.desk.Channel(t.ChannelID); c != nil {
-		return c.ServiceLevelID, nil
 	}
 	return "", nil
 }
@@ -175,7 +182,7 @@ func (w *work) keepTime(ctx context.Context) error {
 // what comes after.
 func (h happening) and(a store.Activity) happening {
 	switch {
-	case a.Type == store.TypeIncoming && a.Sender != store.SenderAgent && a.Automatic == "":
+	case customersWord(a):
 		h.asked, h.answered = true, false
 	case a.Type == store.TypeOutgoing && a.CreatedBy != "":
 		h.answered = true
@@ -184,18 +191,26 @@ func (h happening) and(a store.Activity) happening {
 	return h
 }
 
+// customersWord tells whether a customer, and no machine, said something.
+func customersWord(a store.Activity) bool {
+	return a.Type == store.TypeIncoming && a.Sender != store.SenderAgent && (a.Automatic == "" || a.Automatic == "list")
+}
+
 // keepTimeOf brings one clock up to date, after it has told what fell due.
 func (w *work) keepTimeOf(ctx context.Context, number int64, what happening) error {
 	t, err := w.tx.Ticket(ctx, number)
 	if err != nil {
 		return err
 	}
+	for _, a := range w.came { // a word that nobody has answered since
+		what.asked = what.asked || a.Ticket == number && customersWord(a) && a.CreatedAt.After(t.LastOutgoingAt)
+	}
 	all, err := w.tx.Clocks(ctx, number)
 	if err != nil {
 		return err
 	}
 	c, runs := all[number]
-	by, err := w.course(ctx, t, c.LevelID)
+	by, err := w.course(ctx, t, c.OfChannel)
 	switch {
 	case err != nil:
 		return err
@@ -205,17 +220,23 @@ func (w *work) keepTimeOf(ctx context.Context, number int64, what happening) err
 		}
 		return w.tx.DeleteClock(ctx, number)
 	case !runs:
-		c = store.Clock{Ticket: number, Waits: t.LastIncomingAt.After(t.LastOutgoingAt) && !what.answered}
+		asked := t.LastIncomingAt.After(t.LastOutgoingAt) && !t.CreatedAt.Equal(w.now) // a new one says itself whether
+		c = store.Clock{Ticket: number, Waits: asked && !what.answered}
 	default:
-		if c, err = w.tellTime(ctx, &t, c, by, what.acted); err != nil {
+		if c, err = w.tellTime(ctx, &t, c, by, what.acted || c.Channel != t.ChannelID); err != nil {
 			return err
+		}
+		if t.ChannelID != by.channelID { // it was escalated
+			if by, err = w.course(ctx, t, c.OfChannel); err != nil {
+				return err
+			}
 		}
 	}
 	return w.tx.PutClock(ctx, tick(c, by, what, w.now))
 }
 
 // tellTime tells what a clock has to tell by now, in the ticket's history and to
-// agents, and escalates the ticket unless somebody acted at this moment.
+// agents, and escalates the ticket unless somebody acted, or moved it, at this moment.
 func (w *work) tellTime(ctx context.Context, t *store.Ticket, c store.Clock, by course, acted bool) (store.Clock, error) {
 	if c.Since.IsZero() {
 		return c, nil
@@ -282,7 +303,10 @@ func (w *work) escalate(ctx context.Context, t *store.Ticket, by course) error {
 		return err
 	}
 	told := turned(before, *t, &store.Agent{})
-	told.kind, told.also = eventEscalated, e.Notify
+	told.kind, told.also = eventEscalated, append(slices.Clone(e.Notify), before.OwnerID)
+	if by.level != nil {
+		told.also = append(told.also, by.level.ManagerID)
+	}
 	if err := w.loseWatchers(ctx, *t, &told); err != nil {
 		return err
 	}

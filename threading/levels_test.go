@@ -333,3 +333,75 @@ func TestTimeOnTwoNodes(t *testing.T) {
 		}
 	}
 }
+
+// Each channel that a ticket is escalated to has its own time; who was freed and the
+// manager are told.
+func TestEscalationsFollowEachOther(t *testing.T) {
+	d := newDesk(t)
+	second := d.leveled()
+	third := DefaultChannel("Third", map[string]string{statusNew: d.statusID(statusNew)})
+	d.update(func(ctx context.Context, tx *store.Tx) error {
+		if err := tx.PutChannel(ctx, third); err != nil {
+			return err
+		}
+		second.Escalation = store.Escalation{AfterMinutes: 30, ToChannelID: third.ID}
+		return tx.PutChannel(ctx, second)
+	})
+	r := d.open()
+	if _, err := d.TakeOwnership(d.ctx, d.anna, r.Ticket); err != nil {
+		t.Fatal(err)
+	}
+	told := len(d.told(r.Ticket))
+	for _, c := range []struct {
+		wait time.Duration
+		want string
+	}{{119 * time.Minute, d.channel.ID}, {time.Minute, second.ID}, {29 * time.Minute, second.ID}, {time.Minute, third.ID}} {
+		d.now = d.now.Add(c.wait)
+		d.keepTime()
+		if got := d.ticket(r.Ticket).ChannelID; got != c.want {
+			t.Errorf("after another %s it lies in %s", c.wait, d.desk().Channel(got).Name)
+		}
+	}
+	if got := d.told(r.Ticket)[told:]; !slices.Contains(got, d.anna.Email) || !slices.Contains(got, d.ivo.Email) {
+		t.Errorf("told are %v, want the owner who was freed and the manager as well", got)
+	}
+}
+
+// A stranger's word that an agent lets in is one that waits for an answer.
+func TestClockOfAConfirmedWord(t *testing.T) {
+	d := newDesk(t)
+	d.leveled()
+	r := d.open()
+	d.answer(r.Ticket, "hello")
+	d.now = d.now.Add(time.Minute)
+	held := d.deliver(letter{from: "sam@else.example", subject: "[T#10001] me too", verdict: store.Verified})
+	if held.Outcome != OutcomeHold {
+		t.Fatalf("%+v", held)
+	}
+	if _, err := d.Confirm(d.ctx, d.anna, held.Ticket, RememberNothing); err != nil {
+		t.Fatal(err)
+	}
+	if c := d.clock(r.Ticket); !c.Waits {
+		t.Errorf("nobody waits: %+v", c)
+	}
+}
+
+// A channel's level follows the channel, also for a ticket that moved away.
+func TestLevelOfAChannelChanges(t *testing.T) {
+	d := newDesk(t)
+	second := d.leveled()
+	d.update(func(ctx context.Context, tx *store.Tx) error {
+		return tx.PutServiceLevel(ctx, store.ServiceLevel{ID: "silver", Name: "Silver", RespondMinutes: 600})
+	})
+	r := d.open()
+	if _, err := d.PatchTicket(d.ctx, d.anna, r.Ticket, TicketPatch{ChannelID: &second.ID}); err != nil {
+		t.Fatal(err)
+	}
+	for _, level := range []string{"gold", "silver", ""} {
+		d.setChannel(func(c *store.Channel) { c.ServiceLevelID = level })
+		d.keepTime()
+		if got := d.clock(r.Ticket).LevelID; got != level {
+			t.Errorf("it has %q, want %q", got, level)
+		}
+	}
+}

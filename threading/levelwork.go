@@ -51,10 +51,6 @@ func (s *Service) runClocks(ctx context.Context) error {
 	return nil
 }
 
-// metaCounted holds by which rules the clocks were counted, and how far: a hash, and
-// the last ticket or "all".
-const metaCounted = "clocks_counted"
-
 // countAnew brings the clocks of all open tickets up to date after calendars,
 // service levels, channels or statuses were changed, or the level of a contact or
 // company: a batch at each look, the next one where the last one stopped.
@@ -78,17 +74,17 @@ func (s *Service) uncounted(ctx context.Context) (bool, error) {
 			return err
 		}
 		wanted = timeHash(desk) + " all"
-		kept, err = tx.Meta(ctx, metaCounted)
+		kept, err = tx.Counted(ctx)
 		return err
 	})
 	return kept != wanted, err
 }
 
 func (w *work) countSome(ctx context.Context) (more bool, err error) {
-	if err := w.tx.Serialise(ctx, metaCounted); err != nil {
+	if err := w.tx.Serialise(ctx, "clocks"); err != nil {
 		return false, err
 	}
-	kept, err := w.tx.Meta(ctx, metaCounted)
+	kept, err := w.tx.Counted(ctx)
 	if err != nil {
 		return false, err
 	}
@@ -101,7 +97,7 @@ func (w *work) countSome(ctx context.Context) (more bool, err error) {
 	}
 	if !w.desk.KeepsTime() {
 		if any, err := w.tx.AnyClock(ctx); err != nil || !any {
-			return false, errors.Join(err, w.tx.SetMeta(ctx, metaCounted, hash+" all"))
+			return false, errors.Join(err, w.tx.SetCounted(ctx, hash+" all"))
 		}
 	}
 	after, _ := strconv.ParseInt(far, 10, 64)
@@ -118,7 +114,7 @@ func (w *work) countSome(ctx context.Context) (more bool, err error) {
 	if len(numbers) < timeBatch {
 		far = "all"
 	}
-	return far != "all", w.tx.SetMeta(ctx, metaCounted, hash+" "+far)
+	return far != "all", w.tx.SetCounted(ctx, hash+" "+far)
 }
 
 // timeHash tells desks apart by what clocks go by.
@@ -152,7 +148,7 @@ func SetLevel(ctx context.Context, tx *store.Tx, kind, id, levelID string) error
 	if err != nil || !changed {
 		return err
 	}
-	return tx.SetMeta(ctx, metaCounted, "")
+	return tx.SetCounted(ctx, "")
 }
 
 // patchLevel gives a ticket a service level of its own, and says what changed.

@@ -92,6 +92,7 @@ func (m *move) run(ctx context.Context, to int64) error {
 	if m.a, err = m.tx.MoveActivity(ctx, m.a.ID, m.to.Number, m.now); err != nil {
 		return err
 	}
+	m.came = append(m.came, m.a)
 	if err := m.rememberMove(ctx, &m.a, m.from.Number); err != nil {
 		return err
 	}

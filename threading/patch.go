@@ -498,9 +498,11 @@ func (w *work) moveAll(ctx context.Context, from store.Ticket, to *store.Ticket)
 		if a.Type == store.TypeStatusChange {
 			continue
 		}
-		if _, err := w.tx.MoveActivity(ctx, a.ID, to.Number, w.now); err != nil {
+		moved, err := w.tx.MoveActivity(ctx, a.ID, to.Number, w.now)
+		if err != nil {
 			return err
 		}
+		w.came = append(w.came, moved)
 	}
 	if from.LastIncomingAt.After(to.LastIncomingAt) {
 		to.LastIncomingAt = from.LastIncomingAt

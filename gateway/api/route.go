@@ -77,6 +77,7 @@ type call struct {
 	ticket  store.Ticket        // set by find, on paths below a ticket
 	entry   store.Activity      // set by find, on paths below an activity
 	draft   store.Draft         // set by find, on paths of the caller's own draft
+	view    store.View          // set by find, on paths of a view
 	after   store.EventPosition // where a stream of events begins
 	missed  bool                // events behind that are no longer kept
 	audit   *store.Audit        // of what is audited: the line to be written
@@ -132,12 +133,10 @@ func add[I, O any](a *api, r route, handle func(ctx context.Context, c *call, in
 	if reflect.TypeFor[O]() == reflect.TypeFor[download]() {
 		op.Responses["200"] = downloadResponse(r)
 	}
-	switch {
-	case reflect.TypeFor[O]() != reflect.TypeFor[huma.StreamResponse]():
-	case r.serves != "":
-		op.Responses["200"] = downloadResponse(r)
-	default:
-		op.Responses["200"] = a.streamResponse()
+	if reflect.TypeFor[O]() == reflect.TypeFor[huma.StreamResponse]() {
+		if op.Responses["200"] = downloadResponse(r); r.serves == "" {
+			op.Responses["200"] = a.streamResponse()
+		}
 	}
 	huma.Register(a.huma, op, func(ctx context.Context, in *I) (*O, error) {
 		if err := checkStrings(in); err != nil {

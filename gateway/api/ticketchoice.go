@@ -1,6 +1,8 @@
 package api
 
 import (
+	"context"
+	"encoding/json"
 	"time"
 
 	"ticketgate/store"
@@ -50,4 +52,49 @@ func isTrue(word string) *bool {
 	}
 	yes := word == "true"
 	return &yes
+}
+
+// TicketSelection is a choice of tickets in an order, or a view that says both.
+type TicketSelection struct {
+	TicketChoice
+	View string `query:"view" maxLength:"64" doc:"id of a view; what else the query says goes before what the view says"`
+	Sort string `query:"sort" enum:"number,-number,created_at,-created_at,updated_at,-updated_at,last_incoming_at,-last_incoming_at,priority,-priority,respond_by,-respond_by" default:"-number"`
+}
+
+// selected gives the filter that is meant, of what the caller may see.
+func (q *TicketSelection) selected(ctx context.Context, tx *store.Tx, c *call) (store.TicketFilter, error) {
+	desk, err := tx.Desk(ctx)
+	if err != nil {
+		return store.TicketFilter{}, err
+	}
+	choice, sort := q.TicketChoice, q.Sort
+	if q.View != "" {
+		v, err := tx.View(ctx, c.agent.ID, q.View)
+		if err != nil {
+			return store.TicketFilter{}, err
+		}
+		if choice, err = q.over(v, c); err != nil {
+			return store.TicketFilter{}, err
+		}
+		if c.query("sort") == "" {
+			sort = v.Sort
+		}
+	}
+	f, err := choice.filter(desk, c)
+	f.Sort = sort
+	return f, err
+}
+
+// over lays what the query says over the filter of a view.
+func (q *TicketSelection) over(v store.View, c *call) (TicketChoice, error) {
+	choice, said := choiceOf(v), q.TicketChoice
+	if c.query("list") == "" {
+		said.List = "" // a default
+	}
+	raw, err := json.Marshal(said)
+	if err != nil {
+		return choice, err
+	}
+	err = json.Unmarshal(raw, &choice)
+	return choice, err
 }

@@ -23,8 +23,7 @@ func (a *api) registerTickets() {
 
 type ticketQuery struct {
 	Paging
-	TicketChoice
-	Sort string `query:"sort" enum:"number,-number,created_at,-created_at,updated_at,-updated_at,last_incoming_at,-last_incoming_at,priority,-priority,respond_by,-respond_by" default:"-number"`
+	TicketSelection
 }
 
 func (a *api) listTickets(ctx context.Context, c *call, in *ticketQuery) (*page[ticketShape], error) {
@@ -32,15 +31,11 @@ func (a *api) listTickets(ctx context.Context, c *call, in *ticketQuery) (*page[
 		return a.listDrafts(ctx, c, in.Paging)
 	}
 	return view(ctx, a.DB, func(ctx context.Context, tx *store.Tx) (*page[ticketShape], error) {
-		desk, err := tx.Desk(ctx)
+		f, err := in.selected(ctx, tx, c)
 		if err != nil {
 			return nil, err
 		}
-		f, err := in.filter(desk, c)
-		if err != nil {
-			return nil, err
-		}
-		f.Sort, f.Cursor, f.Limit = in.Sort, in.Cursor, in.Limit
+		f.Cursor, f.Limit = in.Cursor, in.Limit
 		found, next, err := tx.Tickets(ctx, f)
 		if err != nil {
 			return nil, err
@@ -51,102 +46,6 @@ func (a *api) listTickets(ctx context.Context, c *call, in *ticketQuery) (*page[
 		}
 		return &page[ticketShape]{Body: list[ticketShape]{Items: shapes, Next: next}}, nil
 	})
-}
-
-// shapesOf fills in what the tickets of a list mention.
-func (a *api) shapesOf(ctx context.Context, tx *store.Tx, c *call, found []store.Ticket) ([]ticketShape, error) {
-	desk, err := tx.Desk(ctx)
-	if err != nil {
-		return nil, err
-	}
-	contacts := lookup[store.Contact]{read: tx.Contact, known: map[string]*store.Contact{}}
-	companies := lookup[store.Company]{read: tx.Company, known: map[string]*store.Company{}}
-	numbers := make([]int64, 0, len(found))
-	for _, t := range found {
-		numbers = append(numbers, t.Number)
-	}
-	counts, err := tx.ActivityCounts(ctx, numbers...)
-	if err != nil {
-		return nil, err
-	}
-	watchers, err := tx.Watchers(ctx, numbers...)
-	if err != nil {
-		return nil, err
-	}
-	fields, err := tx.FieldValues(ctx, numbers...)
-	if err != nil {
-		return nil, err
-	}
-	minutes, err := tx.Minutes(ctx, numbers...)
-	if err != nil {
-		return nil, err
-	}
-	clocks, err := tx.Clocks(ctx, numbers...)
-	if err != nil {
-		return nil, err
-	}
-	shapes := make([]ticketShape, 0, len(found))
-	for _, t := range found {
-		s := a.ticketOf(t, counts[t.Number])
-		s.ServiceLevel = a.levelOfTicket(desk, clocks[t.Number])
-		s.Counts.Minutes = minutes[t.Number]
-		s.Fields = fieldsOf(desk, fields[t.Number])
-		s.Watchers = some(watchers[t.Number])
-		s.Status = mentionStatus(desk, t)
-		contact, err := contacts.get(ctx, t.ContactID)
-		if err != nil {
-			return nil, err
-		}
-		company, err := companies.get(ctx, t.CompanyID)
-		if err != nil {
-			return nil, err
-		}
-		s.Contact, s.Company = mentionContact(contact), mentionCompany(company)
-		if err := fillConversation(ctx, tx, c, &s); err != nil {
-			return nil, err
-		}
-		shapes = append(shapes, s)
-	}
-	return shapes, nil
-}
-
-func fillConversation(ctx context.Context, tx *store.Tx, c *call, s *ticketShape) error {
-	links, err := tx.Links(ctx, s.Number)
-	if err != nil {
-		return err
-	}
-	if links, err = seenLinks(ctx, tx, c, links); err != nil {
-		return err
-	}
-	people, err := tx.Participants(ctx, s.Number)
-	if err != nil {
-		return err
-	}
-	s.Links, s.Participants = some(links), participants(people)
-	return nil
-}
-
-// lookup reads each thing that a list mentions once.
-type lookup[T any] struct {
-	read  func(ctx context.Context, id string) (T, error)
-	known map[string]*T
-}
-
-// get gives nil for no id, and for a thing that is gone.
-func (l lookup[T]) get(ctx context.Context, id string) (*T, error) {
-	if v, ok := l.known[id]; ok || id == "" {
-		return v, nil
-	}
-	v, err := l.read(ctx, id)
-	if store.IsNotFound(err) {
-		l.known[id] = nil
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	l.known[id] = &v
-	return &v, nil
 }
 
 type contactInput struct {

@@ -50,6 +50,10 @@ func testMergeContacts(t *testing.T, open Open) {
 		if err != nil || byID.ID != "c2" || byID.Name != "Person 2" || len(byID.Emails) != 2 || !byID.Emails[1].Undeliverable {
 			t.Errorf("the merged id leads to %+v, %v", byID, err)
 		}
+		together, err := tx.ContactsByID(ctx, "c1", "c2", "c3", "none")
+		if err != nil || len(together) != 3 || !reflect.DeepEqual(together["c1"], byID) || !reflect.DeepEqual(together["c2"], byID) || together["c3"].Name != "Person 3" {
+			t.Errorf("by their ids: %+v, %v", together, err)
+		}
 		for _, get := range []func() (store.Contact, error){
 			func() (store.Contact, error) { return tx.ContactByExternalID(ctx, "E-1") },
 			func() (store.Contact, error) { return tx.ContactByExternalID(ctx, "E-2") },

@@ -198,6 +198,9 @@ func testCompanies(t *testing.T, open Open) {
 		if got, err := tx.CompanyByDomain(ctx, "m.example"); err != nil || !reflect.DeepEqual(got, firm) {
 			t.Errorf("company %+v, %v", got, err)
 		}
+		if byID, err := tx.CompaniesByID(ctx, "f1", "f2", "f9"); err != nil || len(byID) != 2 || !reflect.DeepEqual(byID["f1"], firm) {
+			t.Errorf("by their ids: %+v, %v", byID, err)
+		}
 		_, err := tx.CompanyByDomain(ctx, "sub.m.example")
 		wantCode(t, err, store.CodeNotFound, "")
 		for i, f := range []store.CompanyFilter{{Query: "muller"}, {Query: "mueller.ex"}, {ParentID: "f1"}, {ExternalID: "X"}, {Limit: 1}} {

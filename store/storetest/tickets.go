@@ -66,7 +66,15 @@ func testTickets(t *testing.T, open Open) {
 				t.Errorf("links %+v, %v", got, err)
 			}
 		}
-		return nil
+		both, err := tx.LinksOf(ctx, full.Number, plain.Number, 99999)
+		if len(both) != 2 || both[0].Ticket == both[1].Ticket || both[0].Number == both[1].Number {
+			t.Errorf("links of both %+v", both)
+		}
+		none, err2 := tx.LinksOf(ctx)
+		if len(none) != 0 || err2 != nil {
+			t.Errorf("links of none %+v, %v", none, err2)
+		}
+		return err
 	})
 	update(t, db, func(ctx context.Context, tx *store.Tx) error {
 		if err := tx.DeleteLink(ctx, full.Number, plain.Number, store.LinkFollows, store.LinkFollowed); err != nil {
@@ -100,6 +108,10 @@ func testParticipants(t *testing.T, open Open) {
 		}
 		if !slices.Equal(got, want) {
 			t.Errorf("participants %+v", got)
+		}
+		of, err3 := tx.ParticipantsOf(ctx, 1, 2, 3)
+		if len(of) != 2 || !slices.Equal(of[1], want) || len(of[2]) != 1 || of[2][0].Ticket != 2 || err3 != nil {
+			t.Errorf("participants by ticket %+v, %v", of, err3)
 		}
 		p, ok, err2 := tx.IsParticipant(ctx, 2, "a@x")
 		if !ok || !p.Active || p.Trusted || err2 != nil {

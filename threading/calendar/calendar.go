@@ -3,7 +3,7 @@
 package calendar
 
 import (
-	"fmt"
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -74,14 +74,14 @@ func readSpans(ranges []string) ([]span, error) {
 		from, to, ok := strings.Cut(text, "-")
 		s := span{minutes(from), minutes(to)}
 		if !ok || s.from < 0 || s.to <= s.from {
-			return nil, fmt.Errorf("%q is no range such as 09:00-17:00, within one day", text)
+			return nil, errors.New("there is one that is no range such as 09:00-17:00, within one day")
 		}
 		spans = append(spans, s)
 	}
 	slices.SortFunc(spans, func(a, b span) int { return a.from - b.from })
 	for i := 1; i < len(spans); i++ {
 		if spans[i].from < spans[i-1].to {
-			return nil, fmt.Errorf("the ranges overlap")
+			return nil, errors.New("the ranges overlap")
 		}
 	}
 	return spans, nil
@@ -155,8 +155,19 @@ func (c *Calendar) openings(from time.Time, give func(opening) bool) {
 	}
 }
 
+// at gives when the clocks show a minute of a day; of one that they skip, when they
+// skip it.
 func (c *Calendar) at(day time.Time, minute int) time.Time {
-	return time.Date(day.Year(), day.Month(), day.Day(), minute/60, minute%60, 0, 0, c.zone)
+	t := time.Date(day.Year(), day.Month(), day.Day(), minute/60, minute%60, 0, 0, c.zone)
+	shown := t.Hour()*60 + t.Minute()
+	if shown == minute%(24*60) {
+		return t
+	}
+	begins, ends := t.ZoneBounds()
+	if shown < minute {
+		return ends
+	}
+	return begins
 }
 
 // Add gives the moment by which d of business time has passed since from: the

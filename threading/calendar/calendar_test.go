@@ -50,6 +50,8 @@ func TestAddAndBetween(t *testing.T) {
 		{"in another zone", office(), "2026-11-25 10:00 +0000", 2 * time.Hour, "2026-11-25 13:00 +0100"},
 		{"days later", office(), "2026-11-23 09:00 +0100", 40 * time.Hour, "2026-11-27 17:00 +0100"},
 		{"the night in which clocks go forward", night, "2026-03-28 21:00 +0100", 7 * time.Hour, "2026-03-29 06:00 +0200"},
+		{"from within the hour that is skipped", store.Calendar{Timezone: "Europe/Berlin", Hours: map[string][]string{"sun": {"02:30-04:00"}}}, "2026-03-29 00:00 +0100", time.Hour, "2026-03-29 04:00 +0200"},
+		{"to within the hour that is skipped", store.Calendar{Timezone: "Europe/Berlin", Hours: map[string][]string{"sun": {"01:00-02:30"}}}, "2026-03-29 00:00 +0100", time.Hour, "2026-03-29 03:00 +0200"},
 		{"the night in which they go back", night, "2026-10-24 21:00 +0200", 9 * time.Hour, "2026-10-25 06:00 +0100"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
