@@ -52,6 +52,9 @@ func (db *DB) Stage(ctx context.Context, data []byte) (Blob, error) {
 // stays as it is. CodeUnavailable means that a sweep took a large one since it
 // was staged: it has to be staged again.
 func (tx *Tx) AddBlob(ctx context.Context, b Blob) error {
+	if err := tx.shareBlobs(ctx); err != nil {
+		return err
+	}
 	if b.packed == nil {
 		if err := tx.holdBlob(ctx, b.Hash); err != nil {
 			return err
@@ -65,6 +68,74 @@ func (tx *Tx) AddBlob(ctx context.Context, b Blob) error {
 	}
 	return tx.queue(ctx, `INSERT INTO blobs (hash, size, packed) VALUES ($1, $2, $3)
 		ON CONFLICT (hash) DO NOTHING`, b.Hash, b.Size, b.packed)
+}
+
+// blobsWord is held by transactions that add blobs, all of them at once, or by
+// one that removes some: what is there already must not go while something new
+// is about to name it.
+const blobsWord = "blobs"
+
+func (tx *Tx) shareBlobs(ctx context.Context) error {
+	if tx.sharesBlobs || tx.db.dialect.ShareWord == "" {
+		return nil
+	}
+	tx.sharesBlobs = true
+	return tx.queue(ctx, tx.db.dialect.ShareWord, blobsWord)
+}
+
+// namesBlob are the columns that name bytes. The files of a mail that went out
+// are those of its activity.
+const namesBlob = `SELECT 1 FROM activities WHERE raw_hash = $1 AND raw_hash <> '' UNION ALL SELECT 1 FROM attachments WHERE hash = $1
+	UNION ALL SELECT 1 FROM quarantine WHERE raw_hash = $1 UNION ALL SELECT 1 FROM uploads WHERE hash = $1 LIMIT 1`
+
+// DeleteBlobs removes those of some bytes that nothing names any more, and gives
+// their hashes; files are those that lie outside of the database, for DropFile.
+// It should be all that its transaction does.
+func (tx *Tx) DeleteBlobs(ctx context.Context, hashes []string) (gone, files []string, err error) {
+	if err := tx.Serialise(ctx, blobsWord); err != nil {
+		return nil, nil, err
+	}
+	for _, hash := range hashes {
+		named, err := tx.count(ctx, namesBlob, hash)
+		if err != nil {
+			return nil, nil, err
+		}
+		if named > 0 {
+			continue
+		}
+		large, err := tx.count(ctx, `SELECT COUNT(*) FROM blobs WHERE hash = $1 AND packed IS NULL`, hash)
+		if err != nil {
+			return nil, nil, err
+		}
+		n, err := tx.exec(ctx, `DELETE FROM blobs WHERE hash = $1`, hash)
+		if err != nil {
+			return nil, nil, err
+		}
+		if n > 0 {
+			gone = append(gone, hash)
+		}
+		if large > 0 {
+			files = append(files, hash)
+		}
+	}
+	return gone, files, nil
+}
+
+// DropFile removes bytes that lie outside of the database, unless something has
+// come to name them. Those that are not there are no error.
+func (db *DB) DropFile(ctx context.Context, hash string) error {
+	if db.opt.Blobs == nil {
+		return nil
+	}
+	_, err := db.sweepOne(ctx, hash)
+	return db.wrap("remove a large blob", err)
+}
+
+// Scrub sees to it that what was deleted before it was called can't be read from
+// the files of the database any more, as far as that is in its hands: SQLite's
+// are free of it when Scrub returns. PostgreSQL's own vacuum does so later.
+func (db *DB) Scrub(ctx context.Context) error {
+	return db.wrap("scrub the database", db.driver.Scrub(ctx))
 }
 
 // holdBlob lets nobody else sweep or add a large blob until the transaction ends.

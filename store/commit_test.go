@@ -52,8 +52,9 @@ func (d *scripted) Writers() int                          { return 1 }
 func (d *scripted) Dialect() Dialect {
 	return Dialect{Index: "index", Document: func(s string) any { return s }}
 }
-func (d *scripted) Ping(context.Context) error { return nil }
-func (d *scripted) Close() error               { return nil }
+func (d *scripted) Ping(context.Context) error  { return nil }
+func (d *scripted) Scrub(context.Context) error { return nil }
+func (d *scripted) Close() error                { return nil }
 func (d *scripted) Classify(err error) Fault {
 	return Fault{Code: CodeUnavailable, Again: errors.Is(err, errAgain), Lost: errors.Is(err, errLost)}
 }

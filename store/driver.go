@@ -17,6 +17,8 @@ type Driver interface {
 	Dialect() Dialect
 	// Classify says what an error of a session means.
 	Classify(err error) Fault
+	// Scrub removes from the files of the database what was deleted.
+	Scrub(ctx context.Context) error
 	// Ping tells whether the database answers.
 	Ping(ctx context.Context) error
 	// Close gives everything back. No session may be open.
@@ -66,6 +68,8 @@ type Dialect struct {
 	// LockWord waits for the lock of a word, $1, and holds it until the end of
 	// the transaction; "" where writers stand in line anyway.
 	LockWord string
+	// ShareWord is LockWord for those who may hold a word together.
+	ShareWord string
 	// Index adds to the search index: $1 activity id, $2 a Document.
 	Index string
 	// Document is how words, parted by single spaces, are indexed.

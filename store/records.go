@@ -216,6 +216,8 @@ type ActivityDetail struct {
 	SendAt        time.Time `json:"send_at,omitzero"` // when an answer leaves that was not to leave at once
 
 	Rules []RuleTrace `json:"rules,omitempty"` // those that held or failed
+
+	Erased time.Time `json:"erased,omitzero"` // when its words were removed, with the person who wrote it
 }
 
 // Hidden tells who took an activity out of sight; admins alone read it still.

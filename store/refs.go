@@ -87,15 +87,24 @@ func (tx *Tx) MessageRefs(ctx context.Context, q RefQuery) ([]MessageRef, error)
 		args = append(args, q.ContactID, q.CompanyID, q.Key)
 		sql += ` UNION ALL SELECT * FROM (` + ancestorsSQL(among, len(args)) + `) ancestors`
 	}
+	erased := make(map[int64]string, len(ids)) // of a mail that was erased the hash alone is kept
+	for _, id := range ids {
+		erased[refHash(id)] = id
+	}
 	refs, err := list(ctx, tx, func(r Rows, m *MessageRef) error {
-		return r.Scan(&m.MessageID, &m.ActivityID, &m.Kind, &m.Ticket)
+		var hash int64
+		err := r.Scan(&m.MessageID, &m.ActivityID, &m.Kind, &m.Ticket, &hash)
+		if m.MessageID == "" {
+			m.MessageID = erased[hash]
+		}
+		return err
 	}, sql+` ORDER BY 2, 3`, args...)
 	// Two ids may share a hash.
 	refs = slices.DeleteFunc(refs, func(m MessageRef) bool { return !slices.Contains(ids, m.MessageID) })
 	return slices.Compact(refs), err
 }
 
-const refColumns = `SELECT r.message_id, r.activity_id, r.kind, a.ticket FROM `
+const refColumns = `SELECT r.message_id, r.activity_id, r.kind, a.ticket, r.hash FROM `
 
 func limitedRefs(n int) string { return ` ORDER BY r.activity_id, r.kind LIMIT ` + strconv.Itoa(n) }
 
@@ -116,7 +125,7 @@ func namedSQL(param int) string {
 // of the ids. The parameters up to last are contact, company and address.
 func ancestorsSQL(among string, last int) string {
 	param := func(n int) string { return `$` + strconv.Itoa(last-2+n) }
-	return refColumns + `(SELECT r.message_id, r.activity_id, r.kind FROM message_refs r
+	return refColumns + `(SELECT r.message_id, r.activity_id, r.kind, r.hash FROM message_refs r
 			WHERE ` + among + ` AND r.kind = 'named' ORDER BY r.activity_id DESC LIMIT ` + strconv.Itoa(maxReaders) + `) r
 		JOIN activities a ON a.id = r.activity_id JOIN tickets t ON t.number = a.ticket
 		WHERE t.contact_id <> '' AND t.contact_id = ` + param(0) + ` OR t.company_id <> '' AND t.company_id = ` + param(1) + `

@@ -21,7 +21,9 @@ type Tx struct {
 	fault     Fault // what it meant
 	deskDirty bool  // this transaction changed the desk
 	told      bool  // it wrote an event
-	after     []func()
+	// sharesBlobs: it keeps others from removing blobs
+	sharesBlobs bool
+	after       []func()
 }
 
 // shared is what the transactions of one batch have in common. It belongs to

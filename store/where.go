@@ -106,3 +106,24 @@ func (tx *Tx) inNumbers(column string, from int, values []int64) (string, []any)
 		return tx.db.dialect.In(column, "$"+strconv.Itoa(from)), tx.db.dialect.Numbers(v)
 	})
 }
+
+// wordPattern is the pattern of a word in a text in lower case.
+func wordPattern(word string) string {
+	return "%" + strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(strings.ToLower(word)) + "%"
+}
+
+// detailPattern is the pattern of an address with a +detail.
+func detailPattern(address string) string {
+	local, domain, _ := strings.Cut(wordPattern(address), "@")
+	return local + "+%@" + domain
+}
+
+// like gives the condition that one of some columns fits a pattern in a
+// parameter, in whatever case.
+func like(param string, columns ...string) string {
+	conditions := make([]string, len(columns))
+	for i, c := range columns {
+		conditions[i] = `lower(` + c + `) LIKE ` + param + ` ESCAPE '\'`
+	}
+	return strings.Join(conditions, " OR ")
+}

@@ -19,6 +19,8 @@ type desk struct {
 	*Service
 	t       *testing.T
 	ctx     context.Context
+	dir     string // of its database, or
+	url     string // its PostgreSQL
 	now     time.Time
 	channel store.Channel
 	account store.MailAccount
@@ -39,7 +41,7 @@ func newDesk(t *testing.T) *desk {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { db.Close() })
-	d := &desk{t: t, ctx: ctx, now: time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)}
+	d := &desk{t: t, ctx: ctx, dir: dir, now: time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)}
 	d.Service, err = New(Options{
 		DB: db, Secrets: []string{"secret"}, Hostname: "mx.test.example", PublicURL: "http://desk.test.example",
 		Now:    func() time.Time { return d.now },

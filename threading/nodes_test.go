@@ -17,6 +17,7 @@ func twoNodes(t *testing.T) (*desk, *Service) {
 	t.Helper()
 	d := &desk{t: t, ctx: context.Background(), now: time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)}
 	url := testbed.SharedPostgres(t).NewDatabase(t)
+	d.url = url
 	var nodes []*Service
 	for range 2 {
 		db, err := postgres.Open(d.ctx, url, store.Options{})

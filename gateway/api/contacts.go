@@ -21,11 +21,15 @@ func (a *api) registerContacts() {
 		summary: "One contact"}, a.getContact)
 	add(a, route{id: "patch-contact", method: http.MethodPatch, path: "/contacts/{id}", tag: tagDesk, find: find,
 		summary: "Change a contact"}, a.patchContact)
-	add(a, route{id: "delete-contact", method: http.MethodDelete, path: "/contacts/{id}", tag: tagAdmin, find: find,
-		summary: "Remove a contact that nothing names"}, a.deleteContact)
+	add(a, route{id: "delete-contact", method: http.MethodDelete, path: "/contacts/{id}", tag: tagAdmin, find: a.findErasable,
+		summary: "Remove a contact that nothing names; with erase the person, wherever he is named"}, a.deleteContact)
 	add(a, route{id: "import-contacts", method: http.MethodPost, path: "/contacts/import", tag: tagAdmin, large: true,
 		media: []string{"text/csv", "text/vcard"}, status: http.StatusOK,
 		summary: "Take contacts over from CSV or vCard; the same again changes nothing"}, a.importContacts)
+	add(a, route{id: "export-contact", method: http.MethodGet, path: "/contacts/{id}/export", tag: tagAdmin, find: find,
+		serves: "application/zip", summary: "All that is kept about a person, with mail and files"}, a.exportContact)
+	add(a, route{id: "list-erasures", method: http.MethodGet, path: "/erasures", tag: tagAdmin,
+		summary: "Who was erased: what was removed, when and by whom, and nothing of the person"}, a.listErasures)
 	add(a, route{id: "merge-contact", method: http.MethodPost, path: "/contacts/{id}/merge", tag: tagDesk, find: find,
 		status: http.StatusOK, summary: "Put this contact into another one, with its addresses and tickets"}, a.mergeContact)
 }
@@ -270,7 +274,15 @@ func (a *api) putContact(ctx context.Context, in *contactPatchInput, start func(
 	})
 }
 
-func (a *api) deleteContact(ctx context.Context, _ *call, in *OnThing) (*nothing, error) {
+type deleteContactInput struct {
+	OnThing
+	Erase string `query:"erase" enum:"true,false" doc:"true: remove the person's mail, bytes and addresses everywhere; tickets stay as skeletons"`
+}
+
+func (a *api) deleteContact(ctx context.Context, c *call, in *deleteContactInput) (*nothing, error) {
+	if in.Erase == "true" {
+		return a.erase(ctx, c, in.ID)
+	}
 	return a.remove(ctx, func(ctx context.Context, tx *store.Tx) error { return tx.DeleteContact(ctx, in.ID) })
 }
 

@@ -66,6 +66,8 @@ type contacts interface {
 	MergeContacts(ctx context.Context, agent *store.Agent, id, into string) (store.Contact, error)
 	SearchDirectory(ctx context.Context, query string) []threading.DirectoryContact
 	NewImport(dry bool) *threading.Import
+	AboutContact(ctx context.Context, id string, tell func(threading.AboutContact) error) error
+	EraseContact(ctx context.Context, agent *store.Agent, id string) (store.Erasure, error)
 }
 
 type rules interface {

@@ -159,6 +159,8 @@ var matrix = map[string]string{
 	"GET /contacts/{id}":                                       everyone,
 	"PATCH /contacts/{id}":                                     everyone,
 	"DELETE /contacts/{id}":                                    admins,
+	"GET /contacts/{id}/export":                                admins,
+	"GET /erasures":                                            admins,
 	"POST /contacts/import":                                    admins,
 	"POST /contacts/{id}/merge":                                everyone,
 	"GET /companies":                                           everyone,

@@ -131,9 +131,10 @@ func (d *database) Classify(err error) store.Fault { return classify(err) }
 
 func (d *database) Dialect() store.Dialect {
 	return store.Dialect{
-		Number:   `SELECT nextval('ticket_numbers')`,
-		LockRow:  ` FOR UPDATE`,
-		LockWord: `SELECT pg_advisory_xact_lock(hashtextextended($1, 0))`,
+		Number:    `SELECT nextval('ticket_numbers')`,
+		LockRow:   ` FOR UPDATE`,
+		LockWord:  `SELECT pg_advisory_xact_lock(hashtextextended($1, 0))`,
+		ShareWord: `SELECT pg_advisory_xact_lock_shared(hashtextextended($1, 0))`,
 		Index: `INSERT INTO search (activity_id, words) VALUES ($1, $2)
 			ON CONFLICT (activity_id) DO UPDATE SET words = excluded.words`,
 		Document: document,
@@ -166,6 +167,9 @@ func (d *database) Dialect() store.Dialect {
 }
 
 // Ping tells whether the database answers.
+// Scrub leaves that to the server, which reuses and overwrites what is free.
+func (d *database) Scrub(context.Context) error { return nil }
+
 func (d *database) Ping(ctx context.Context) error {
 	s, err := d.Read(ctx)
 	if err != nil {

@@ -90,6 +90,7 @@ func commonPragmas() []string {
 
 func writerPragmas() []string {
 	return append(commonPragmas(),
+		"secure_delete(1)",             // what is deleted is overwritten, in pages that go free as well
 		"cache_size(-16384)",           // KiB; filled as it is needed
 		"wal_autocheckpoint(8192)",     // pages: checkpoints sync the whole file, so not too often
 		"journal_size_limit(67108864)", // bytes: what a burst has blown up shrinks again
