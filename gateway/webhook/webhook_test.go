@@ -169,7 +169,11 @@ func TestW14Gone(t *testing.T) {
 func TestW14Timeout(t *testing.T) {
 	r := newRig(t)
 	r.hook("a", r.receiver.URL, nil)
-	r.receiver.answers(func(_ http.ResponseWriter, q *http.Request) { <-q.Context().Done() })
+	// It waits for the end of the test, and not for that of the request: an
+	// answer to a request that is being given up could still be read as one.
+	ended := make(chan struct{})
+	t.Cleanup(func() { close(ended) })
+	r.receiver.answers(func(http.ResponseWriter, *http.Request) { <-ended })
 	d, err := r.service(func(o *Options) { o.Timeout = 50 * time.Millisecond }).Test(t.Context(), "a")
 	if err != nil || d.State != store.WebhookFailed || d.Attempts[0].Error != "no answer in time" {
 		t.Errorf("%+v, %v", d, err)
