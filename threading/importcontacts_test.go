@@ -30,7 +30,7 @@ func (d *desk) contactList() []string {
 				if err != nil {
 					return err
 				}
-				line += " @" + company.Name
+				line += strings.TrimRight(" @"+company.Name+" "+company.ExternalID, " ")
 			}
 			if c.Provisional {
 				line += " (provisional)"
@@ -95,7 +95,18 @@ func TestImport(t *testing.T) {
 				{Name: "B", Company: CardCompany{Domain: "f.example"}}, {Name: "C", Company: CardCompany{ExternalID: "7"}},
 				{Name: "D", Company: CardCompany{Domain: "new.example"}},
 			},
-			"4 added, 0 changed, 0 unchanged", []string{"A @F", "B @F", "C @F", "D @new.example"},
+			"4 added, 0 changed, 0 unchanged", []string{"A @F 7", "B @F 7", "C @F 7", "D @new.example"},
+		},
+		"companies of one name and two ids are two": {
+			[]Card{
+				{Name: "A", Company: CardCompany{Name: "Bakery", ExternalID: "1", Parent: "Group"}}, {Name: "B", Company: CardCompany{Name: "Bakery", ExternalID: "2"}},
+				{Name: "C", Company: CardCompany{Name: "Bakery", ExternalID: "2", Parent: "Other"}}, {Name: "D", Company: CardCompany{Name: "Bakery"}},
+				{Name: "E", Company: CardCompany{Name: "Known"}}, {Name: "F", Company: CardCompany{Name: "Known", ExternalID: "3", Domain: "known.example"}},
+				{Name: "G", Company: CardCompany{Name: "Known", ExternalID: "4", Domain: "known.example"}},
+				{Name: "H", Company: CardCompany{ExternalID: "5", Domain: "known.example"}},
+			},
+			"6 added, 0 changed, 0 unchanged; 7: the company's domain belongs to another company; 8: the company's domain belongs to another company",
+			[]string{"A @Bakery 1", "B @Bakery 2", "C @Bakery 2", "D @Bakery 1", "E @Known 3", "F @Known 3"},
 		},
 		"what can't be taken": {
 			[]Card{
