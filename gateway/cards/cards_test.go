@@ -53,6 +53,13 @@ func TestFiles(t *testing.T) {
 				{Line: 5, Broken: "the row has more fields than the header row"},
 				{Line: 6, Name: "a", Emails: []string{"b"}},
 			}},
+		"a row without end": {cards.CSV, "name,email\n\n\nA,\n\"B" + strings.Repeat("x\n", 1<<19-1) + "\nC,c@x.example\n" + strings.Repeat("\n", 2<<20) + "D,",
+			[]threading.Card{
+				{Line: 4, Name: "A"}, {Line: 5, Broken: "the row is larger than 1 MiB, perhaps for a quote that nothing closes; what comes behind line 524291 is read"},
+				{Line: 524293, Name: "C", Emails: []string{"c@x.example"}}, {Line: 524293 + 2<<20 + 1, Name: "D"},
+			}},
+		"a line without end": {cards.CSV, "name\n" + strings.Repeat("x", 3<<20) + "\nD",
+			[]threading.Card{{Line: 2, Broken: "the row is larger than 1 MiB, perhaps for a quote that nothing closes; what comes behind line 2 is read"}, {Line: 3, Name: "D"}}},
 		"vCard 2.1": {cards.VCard, "BEGIN:VCARD\r\nVERSION:2.1\r\nN;CHARSET=UTF-8;ENCODING=QUOTED-PRINTABLE:=C3=96hm;=C3=84n=\r\nne\r\n" +
 			"TEL;CELL;VOICE:0171 2\r\nTEL;WORK;PREF:+49 30 1\r\nEMAIL;INTERNET:ae@x.example\r\nORG;CHARSET=ISO-8859-1:\xd6hm;Sales\r\nEND:VCARD\r\n",
 			[]threading.Card{{Line: 1, Name: "Änne Öhm", Emails: []string{"ae@x.example"}, Phones: []string{"+49 30 1", "0171 2"}, Company: company{Name: "Öhm"}}}},
@@ -74,7 +81,7 @@ func TestFiles(t *testing.T) {
 }
 
 func TestNoSuchFiles(t *testing.T) {
-	for text, format := range map[string]cards.Format{"": cards.CSV, "a,b\n1,2\n": cards.CSV, "\"": cards.CSV, "FN:x\n": cards.VCard} {
+	for text, format := range map[string]cards.Format{"": cards.CSV, "a,b\n1,2\n": cards.CSV, "\"": cards.CSV, "name,\"" + strings.Repeat("x\n", 1<<20): cards.CSV, "FN:x\n": cards.VCard} {
 		for _, err := range cards.Read(format, strings.NewReader(text)) {
 			if store.CodeOf(err) != store.CodeInvalid {
 				t.Errorf("%q: %v", text, err)
