@@ -163,6 +163,57 @@ func TestImportKnowsWhomMailBrought(t *testing.T) {
 	}
 }
 
+// A card that comes again, changed, means whom it meant before.
+func TestImportOfAChangedCard(t *testing.T) {
+	card := Card{Name: "Ida Ilg", Emails: []string{"ida@x.example"}, Phones: []string{"030 1"}}
+	for name, c := range map[string]struct {
+		change func(*Card)
+		there  []string
+	}{
+		"another address":        {func(c *Card) { c.Emails = []string{"ilg@y.example"} }, []string{"Ida Ilg <ida@x.example> <ilg@y.example> 030 1"}},
+		"another name":           {func(c *Card) { c.Name = "Ida Jung" }, []string{"Ida Jung <ida@x.example> 030 1"}},
+		"no address any more":    {func(c *Card) { c.Emails, c.Phones = nil, []string{"030 2"} }, []string{"Ida Ilg <ida@x.example> 030 1 030 2"}},
+		"another person":         {func(c *Card) { *c = Card{Name: "Eva", Emails: []string{"eva@x.example"}} }, []string{"Ida Ilg <ida@x.example> 030 1", "Eva <eva@x.example>"}},
+		"an address of a writer": {func(c *Card) { c.Emails = []string{"wrote@x.example"} }, []string{"Ida Ilg <ida@x.example> <wrote@x.example> 030 1"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newDesk(t)
+			first, err := d.NewImport(false).Take(d.ctx, []Card{card, {Line: 2}})
+			if err != nil || len(first.Contacts) != 2 || first.Contacts[0] == "" || first.Contacts[1] != "" {
+				t.Fatalf("%+v, %v", first, err)
+			}
+			if name == "an address of a writer" {
+				d.deliver(letter{from: "wrote@x.example", subject: "Hello"})
+			}
+			again := card
+			again.Before = first.Contacts[0]
+			c.change(&again)
+			for range 2 {
+				second, err := d.NewImport(false).Take(d.ctx, []Card{again})
+				if err != nil || len(second.Refused) > 0 || (second.Contacts[0] == again.Before) != (len(c.there) == 1) {
+					t.Errorf("%+v, %v", second, err)
+				}
+			}
+			if diff := cmp.Diff(c.there, d.contactList()); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// A card whose new address is somebody else's is that person's.
+func TestImportOfACardThatBecameAnothers(t *testing.T) {
+	d := newDesk(t)
+	first, err := d.NewImport(false).Take(d.ctx, []Card{{Name: "Ida", Emails: []string{"ida@x.example"}}, {Name: "Eva", Emails: []string{"eva@x.example"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := d.NewImport(false).Take(d.ctx, []Card{{Name: "Ida", Emails: []string{"eva@x.example"}, Before: first.Contacts[0]}})
+	if err != nil || second.Contacts[0] != first.Contacts[1] {
+		t.Errorf("%+v, %v", second, err)
+	}
+}
+
 func TestDryImport(t *testing.T) {
 	d := newDesk(t)
 	done, err := d.NewImport(true).Take(d.ctx, []Card{{Name: "A", Company: CardCompany{Name: "F", Parent: "G"}}})
