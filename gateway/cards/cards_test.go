@@ -69,8 +69,9 @@ func TestFiles(t *testing.T) {
 		"vCard 4.0": {cards.VCard, "begin:vcard\r\nVERSION:4.0\r\nFN:Jo\r\nEMAIL;PREF=2:two@x.example\r\nEMAIL;PREF=1:one@x.example\r\n" +
 			"TEL;VALUE=uri;TYPE=\"voice,home\":tel:+49-30-1;ext=2\r\nEND:vcard\r\n",
 			[]threading.Card{{Line: 1, Name: "Jo", Emails: []string{"one@x.example", "two@x.example"}, Phones: []string{"+49-30-1"}}}},
-		"a card without an end, a group, a last one": {cards.VCard, "BEGIN:VCARD\nFN:A\n\nBEGIN:VCARD\nVERSION:4.0\nKIND:group\nFN:G\nEND:VCARD\nBEGIN:VCARD\nFN:L\nEND:VCARD",
-			[]threading.Card{{Line: 1, Broken: "the card has no end"}, {Line: 4, Broken: "the card is no person's"}, {Line: 9, Name: "L"}}},
+		"a card without an end, a group, a last one": {cards.VCard, "BEGIN:VCARD\nFN:A\n\nBEGIN:VCARD\nVERSION:4.0\nKIND:group\nFN:G\nEND:VCARD\n" +
+			"BEGIN:VCARD\nVERSION:3.0\nX-ADDRESSBOOKSERVER-KIND:group\nFN:G\nEND:VCARD\nBEGIN:VCARD\nFN:L\nEND:VCARD",
+			[]threading.Card{{Line: 1, Broken: "the card has no end"}, {Line: 4, Broken: "the card is no person's"}, {Line: 9, Broken: "the card is no person's"}, {Line: 14, Name: "L"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if diff := cmp.Diff(c.want, read(t, c.format, c.text)); diff != "" {
