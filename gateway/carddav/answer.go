@@ -67,7 +67,7 @@ func (c *Client) ask(ctx context.Context, method, path, depth, body string, take
 // read takes a multistatus apart.
 func (c *Client) read(body io.Reader, take func(entry) error) (token string, err error) {
 	source := &noted{from: legal{body}}
-	d := xml.NewDecoder(source)
+	d := xml.NewTokenDecoder(&shallow{from: xml.NewDecoder(source)})
 	fail := func(err error) error {
 		if source.err != nil { // the connection, or the bound
 			return withoutURL(source.err)
@@ -197,6 +197,27 @@ func (l legal) Read(p []byte) (int, error) {
 		}
 	}
 	return n, err
+}
+
+// shallow hands on tokens as long as they do not nest too deep: each open element
+// takes much more room in a decoder than in an answer.
+type shallow struct {
+	from  *xml.Decoder
+	depth int
+}
+
+// Token gives the next token (xml.TokenReader).
+func (s *shallow) Token() (xml.Token, error) {
+	t, err := s.from.RawToken()
+	switch t.(type) {
+	case xml.StartElement:
+		if s.depth++; s.depth > maxDepth {
+			return nil, errors.New("it is nested too deep")
+		}
+	case xml.EndElement:
+		s.depth--
+	}
+	return t, err
 }
 
 // noted remembers an error of reading: the decoder wraps or hides some.

@@ -23,7 +23,7 @@ import (
 // The bounds of reading.
 const (
 	timeLimit  = 30 * time.Second // of one request, to the last octet of its answer
-	maxAnswer  = 32 << 20         // bytes, unpacked
+	maxAnswer  = 32 << 20         // bytes of it, unpacked
 	maxBooks   = 50
 	maxCards   = 100_000 // of an address book
 	maxHops    = 5       // redirects of a request
@@ -31,7 +31,8 @@ const (
 	maxPath    = 2000    // letters
 	maxTag     = 500
 	maxReason  = 200
-	cardsAtOne = 50 // cards that are asked for at once
+	maxDepth   = 100 // of elements in an answer
+	cardsAtOne = 50  // cards that are asked for at once
 )
 
 // ClientOptions set up a Client.
@@ -39,6 +40,7 @@ type ClientOptions struct {
 	URL       string            // http or https; user and password in it are for Basic authentication
 	Transport http.RoundTripper // carries the requests; default an own one
 	TimeLimit time.Duration     // of one request; default 30 s
+	MaxAnswer int               // bytes; default 32 MiB
 }
 
 // Client reads from one server. It is safe for concurrent use. Its errors name

@@ -117,7 +117,7 @@ type object struct {
 
 // The reasons why there is no text.
 const (
-	brokenSize = "the card is larger than 32 MiB"
+	brokenSize = "the card is too large"
 	brokenJunk = "what the server says of the card can't be read"
 )
 

@@ -14,6 +14,7 @@ import (
 type session struct {
 	client *http.Client
 	user   *url.Userinfo // nil: no login
+	most   int           // bytes of an answer
 }
 
 func newSession(opt ClientOptions, user *url.Userinfo) *session {
@@ -27,14 +28,17 @@ func newSession(opt ClientOptions, user *url.Userinfo) *session {
 	if opt.TimeLimit == 0 {
 		opt.TimeLimit = timeLimit
 	}
-	return &session{user: user, client: &http.Client{
+	if opt.MaxAnswer == 0 {
+		opt.MaxAnswer = maxAnswer
+	}
+	return &session{user: user, most: opt.MaxAnswer, client: &http.Client{
 		Transport: opt.Transport, Timeout: opt.TimeLimit,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
 }
 
 // errTooLarge ends an answer that is over the bound.
-var errTooLarge = errors.New("the answer is larger than 32 MiB")
+var errTooLarge = errors.New("the answer is too large")
 
 // Do makes a request. Redirects are followed within the server, with the method
 // that was meant: net/http makes a GET of some.
@@ -51,7 +55,7 @@ func (s *session) Do(request *http.Request) (*http.Response, error) {
 		}
 		where, err := response.Location()
 		if response.StatusCode/100 != 3 || err != nil {
-			response.Body = &bounded{ReadCloser: response.Body, left: maxAnswer}
+			response.Body = &bounded{ReadCloser: response.Body, left: s.most}
 			return response, nil
 		}
 		_ = response.Body.Close() // nothing of it is wanted
