@@ -101,18 +101,19 @@ func (s *Source) Round(ctx context.Context) error {
 // it was the time that ended this one, or the daemon.
 func (r *round) leave(ctx context.Context, record store.CardSource, failed error, ended bool) error {
 	due, failures := r.opt.Now().Add(r.opt.Refresh), 0
+	level, text, more := slog.LevelInfo, "read the address books", []any(nil)
 	switch {
 	case failed == nil:
-		r.opt.Log.Info("read the address books", r.counts()...)
 	case ctx.Err() != nil, ended && r.done.Total() > 0:
-		r.opt.Log.Info("reading the address books goes on later", r.counts()...)
+		text = "reading the address books goes on later"
 		due, failures, failed = r.opt.Now(), record.Failures, nil
 	default:
 		failures = record.Failures + 1
 		due = r.opt.Now().Add(min(r.opt.Refresh, firstRetry<<min(record.Failures, 10)))
-		r.opt.Log.Warn("reading the address books failed", append(r.counts(), "err", failed, "again_at", due)...)
+		level, text, more = slog.LevelWarn, "reading the address books failed", []any{"err", failed, "again_at", due}
 	}
 	r.opt.Observe(r.done, failed)
+	r.opt.Log.Log(ctx, level, text, append(r.counts(), more...)...)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveLimit)
 	defer cancel()
 	return r.opt.DB.Update(ctx, func(ctx context.Context, tx *store.Tx) error {
