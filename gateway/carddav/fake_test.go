@@ -97,11 +97,12 @@ func bookEntry(marks string) string {
 	return ok("/book/", `<D:resourcetype><D:collection/><C:addressbook/></D:resourcetype>`+marks)
 }
 
-func (f *fake) list() (text string) {
+func (f *fake) list() string {
+	var text strings.Builder
 	for _, path := range slices.Sorted(maps.Keys(f.cards)) {
-		text += ok(path, etag(f.cards[path])+`<D:resourcetype/>`)
+		text.WriteString(ok(path, etag(f.cards[path])+`<D:resourcetype/>`))
 	}
-	return text
+	return text.String()
 }
 
 // some gives the cards that a multiget names.

@@ -19,6 +19,10 @@ func TestRadicale(t *testing.T) {
 	server.Put(two+"bad.vcf", vcard("Bad", "EMAIL:nonsense"))
 	s := r.source(ClientOptions{URL: server.Login()})
 
+	books, err := s.opt.Client.Books(t.Context())
+	if err != nil || len(books) != 2 || !strings.HasPrefix(books[0].Mark, syncMark) || !strings.HasPrefix(books[1].Mark, syncMark) {
+		t.Errorf("address books %v, %v", books, err)
+	}
 	r.wantRound(r.round(s), "2 added, 0 changed, 0 unchanged; an address is no e-mail address")
 	r.wantContacts("Ida Ilg <ida@x.example> 030 1 @Firm, Kim & <Co> <kim@x.example>")
 	r.wantRound(r.round(s), "") // not due
