@@ -57,6 +57,9 @@ func TestDaemonReadsAddressBooks(t *testing.T) {
 		if strings.Contains(line, server.Password()) {
 			t.Errorf("the log shows the password: %s", line)
 		}
+		if strings.Contains(line, "reading the address books failed") {
+			t.Fatal(line)
+		}
 		if strings.Contains(line, "read the address books") {
 			break
 		}
