@@ -20,7 +20,7 @@ test: tools vet fmt-check ## install what the tests need, then vet, gofmt and ev
 	# Not from the cache (-count=1): real servers are not among the inputs that it sees.
 	CGO_ENABLED=1 $(GO) test -race -shuffle=on -count=1 -timeout=$(TEST_TIMEOUT) ./...
 
-tools: ## install PostgreSQL, Redis, Postfix and what else the tests start, if missing (Debian)
+tools: ## install PostgreSQL, Redis, Postfix, Radicale and what else the tests start, if missing (Debian)
 	@deploy/testbed/install.sh
 
 vet:

@@ -39,6 +39,13 @@ func (tx *Tx) CompanyNamed(ctx context.Context, name string) (Company, error) {
 		WHERE substr(name, 1, 100) = substr($1, 1, 100) AND name = $1 ORDER BY id LIMIT 1`, name)
 }
 
+// CompanyNamedOnly gives the oldest company with this very name that the outside
+// knows by no id.
+func (tx *Tx) CompanyNamedOnly(ctx context.Context, name string) (Company, error) {
+	return first(ctx, tx, "company", scanCompany, `SELECT `+companyColumns+` FROM companies
+		WHERE substr(name, 1, 100) = substr($1, 1, 100) AND name = $1 AND external_id = '' ORDER BY id LIMIT 1`, name)
+}
+
 // CompanyByExternalID gives the oldest company that the outside knows by an id.
 func (tx *Tx) CompanyByExternalID(ctx context.Context, id string) (Company, error) {
 	return first(ctx, tx, "company", scanCompany, `SELECT `+companyColumns+` FROM companies

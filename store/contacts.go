@@ -272,6 +272,7 @@ func (tx *Tx) DeleteContact(ctx context.Context, id string) error {
 		`DELETE FROM contact_emails WHERE contact_id = $1`,
 		`DELETE FROM contact_phones WHERE contact_id = $1`,
 		`DELETE FROM contact_lookups WHERE contact_id = $1`,
+		`UPDATE book_cards SET contact_id = '' WHERE contact_id = $1 AND contact_id <> ''`,
 		`DELETE FROM levels_of WHERE kind = 'contact' AND id = $1`,
 	} {
 		if _, err := tx.exec(ctx, sql, id); err != nil {

@@ -237,6 +237,7 @@ func (tx *Tx) EraseContacts(ctx context.Context, ids, keys []string) error {
 		{`DELETE FROM contact_emails WHERE `, "contact_id", ids},
 		{`DELETE FROM contact_phones WHERE `, "contact_id", ids},
 		{`DELETE FROM contact_lookups WHERE `, "contact_id", ids},
+		{`UPDATE book_cards SET contact_id = '' WHERE contact_id <> '' AND `, "contact_id", ids},
 		{`DELETE FROM levels_of WHERE kind = 'contact' AND `, "id", ids},
 		{`DELETE FROM contacts WHERE `, "id", ids},
 		{`DELETE FROM openings WHERE `, "key", keys},

@@ -18,6 +18,7 @@ type Card struct {
 	Emails     []string
 	Phones     []string
 	Company    CardCompany
+	Before     string // id of the contact that this card was taken as before, where that is known
 	Broken     string // why the file could not be read here; then nothing else counts
 }
 

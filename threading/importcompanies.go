@@ -53,19 +53,33 @@ func (w *importBatch) cardCompany(ctx context.Context, c CardCompany) (firm card
 }
 
 // namedCompany finds a company by external id, domain, name. Where the domain's
-// company has another name, the name counts. Error: not_found.
+// company has another name, the name counts. One that the outside knows by
+// another id is another company, whatever it is called. Error: not_found.
 func (w *importBatch) namedCompany(ctx context.Context, c CardCompany) (store.Company, error) {
 	company, err := w.tx.CompanyByExternalID(ctx, c.ExternalID)
-	if store.IsNotFound(err) && c.Domain != "" {
+	if err == nil || hard(err) != nil {
+		return company, err
+	}
+	if c.Domain != "" {
 		company, err = w.tx.CompanyByDomain(ctx, c.Domain)
-		if err == nil && c.Name != "" && !strings.EqualFold(company.Name, c.Name) {
-			return w.tx.CompanyNamed(ctx, c.Name)
+		if hard(err) != nil || err == nil && c.maybe(company) {
+			return company, err
 		}
 	}
-	if store.IsNotFound(err) && c.Name != "" {
-		return w.tx.CompanyNamed(ctx, c.Name)
+	switch {
+	case c.Name == "":
+		return store.Company{}, store.Errorf(store.CodeNotFound, "there is no such company")
+	case c.ExternalID != "":
+		return w.tx.CompanyNamedOnly(ctx, c.Name)
 	}
-	return company, err
+	return w.tx.CompanyNamed(ctx, c.Name)
+}
+
+// maybe tells whether neither id nor name of a card's company speak against
+// another one.
+func (c CardCompany) maybe(other store.Company) bool {
+	sameName := c.Name == "" || strings.EqualFold(other.Name, c.Name)
+	return sameName && (c.ExternalID == "" || other.ExternalID == "")
 }
 
 // addDomain gives a company a domain, unless another one has it.

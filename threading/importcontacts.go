@@ -13,6 +13,9 @@ import (
 type Imported struct {
 	Added, Changed, Unchanged int
 	Refused                   []Refusal
+	// Contacts are the ids of whom the cards of one Take are, in their order; ""
+	// for one that was refused. Sums leave it out.
+	Contacts []string
 }
 
 // Total is how many cards were looked at.
@@ -51,7 +54,9 @@ func (s *Service) NewImport(dry bool) *Import {
 // there when Take returns, or nothing. A card's person is the contact with its
 // external id, else with one of its addresses, else, where the card has no
 // address, the one by the same name in the same company who shares a phone (or
-// of whom the card knows none). What the card says goes before what is known;
+// of whom the card knows none). A card whose Before is known means that contact
+// as long as it still shares a name, an address or a phone with it, and has no
+// address of somebody else's. What the card says goes before what is known;
 // addresses and phones are added and never taken away. So the same cards again
 // change nothing, and an import that broke off is just made again.
 //
@@ -94,13 +99,14 @@ func (w *importBatch) take(ctx context.Context, cards []Card) error {
 	}
 	for _, c := range cards {
 		p, reason := c.read()
-		outcome := unchanged
+		outcome, id := unchanged, ""
 		if reason == "" {
 			var err error
-			if outcome, reason, err = w.one(ctx, p); err != nil {
+			if outcome, id, reason, err = w.one(ctx, p); err != nil {
 				return err
 			}
 		}
+		w.done.Contacts = append(w.done.Contacts, id)
 		w.done.count(c.Line, outcome, reason)
 	}
 	return nil
@@ -127,31 +133,27 @@ func (i *Imported) count(line int, outcome importOutcome, reason string) {
 	}
 }
 
-// one writes one person, if anything is new; reason tells why he can't be
-// taken.
-func (w *importBatch) one(ctx context.Context, p cardPerson) (importOutcome, string, error) {
+// one writes one person, if anything is new, and gives the contact's id; reason
+// tells why he can't be taken.
+func (w *importBatch) one(ctx context.Context, p cardPerson) (outcome importOutcome, id, reason string, err error) {
 	firm, reason, err := w.cardCompany(ctx, p.Company)
 	if err != nil || reason != "" {
-		return unchanged, reason, err
+		return unchanged, "", reason, err
 	}
 	contact, merged, reason, err := w.cardContact(ctx, p, firm.id)
 	if err != nil || reason != "" {
-		return unchanged, reason, err
+		return unchanged, "", reason, err
 	}
 	before := contact
 	p.into(&contact, firm.id)
 	if w.people[before.ID] && (before.Name != contact.Name || before.CompanyID != contact.CompanyID || before.ExternalID != contact.ExternalID) {
-		return unchanged, "further up the same person has another name, company or external id", nil
+		return unchanged, "", "further up the same person has another name, company or external id", nil
 	}
-	outcome := unchanged
-	for _, company := range firm.write {
+	if err := w.writeFirm(ctx, firm); err != nil {
+		return unchanged, "", "", err
+	}
+	if len(firm.write) > 0 {
 		outcome = changed
-		if err := w.tx.PutCompany(ctx, company); err != nil {
-			return unchanged, "", err
-		}
-	}
-	if firm.parent != "" {
-		w.parents[firm.id] = firm.parent
 	}
 	switch {
 	case before.ID == "":
@@ -160,11 +162,24 @@ func (w *importBatch) one(ctx context.Context, p cardPerson) (importOutcome, str
 		outcome = changed
 	default:
 		w.people[contact.ID] = true
-		return outcome, "", nil
+		return outcome, contact.ID, "", nil
 	}
 	w.people[contact.ID] = true
 	contact.UpdatedAt = w.now
-	return outcome, "", w.writeImported(ctx, before, contact, merged)
+	return outcome, contact.ID, "", w.writeImported(ctx, before, contact, merged)
+}
+
+// writeFirm writes the company of a card, where anything of it is new.
+func (w *importBatch) writeFirm(ctx context.Context, firm cardFirm) error {
+	for _, company := range firm.write {
+		if err := w.tx.PutCompany(ctx, company); err != nil {
+			return err
+		}
+	}
+	if firm.parent != "" {
+		w.parents[firm.id] = firm.parent
+	}
+	return nil
 }
 
 // writeImported writes a contact, and gives it the tickets of those who went
@@ -224,76 +239,4 @@ func sharesPhone(a, b []string) bool {
 func differs(a, b store.Contact) bool {
 	return a.Name != b.Name || a.CompanyID != b.CompanyID || a.ExternalID != b.ExternalID || a.Provisional != b.Provisional ||
 		!slices.Equal(a.Emails, b.Emails) || !slices.Equal(a.Phones, b.Phones)
-}
-
-// cardContact finds who a card's person is: a zero contact where nobody is
-// known. merged are contacts that mail made, and that are no more than an
-// address of this person.
-func (w *importBatch) cardContact(ctx context.Context, p cardPerson, companyID string) (contact store.Contact, merged []string, reason string, err error) {
-	if p.ExternalID != "" {
-		if contact, err = w.tx.ContactByExternalID(ctx, p.ExternalID); hard(err) != nil {
-			return contact, nil, "", err
-		}
-	}
-	var owners []store.Contact
-	for _, e := range p.emails {
-		owner, err := w.tx.ContactByKey(ctx, e.Key)
-		if hard(err) != nil {
-			return contact, nil, "", err
-		}
-		if err == nil && !slices.ContainsFunc(owners, func(o store.Contact) bool { return o.ID == owner.ID }) {
-			owners = append(owners, owner)
-		}
-	}
-	if contact.ID == "" {
-		contact = mostKnown(owners)
-	}
-	if contact.ID == "" && p.ExternalID == "" && len(p.emails) == 0 {
-		contact, err = w.namesake(ctx, p, companyID)
-		return contact, nil, "", err
-	}
-	if p.ExternalID != "" && contact.ExternalID != "" && contact.ExternalID != p.ExternalID {
-		if known, err := w.tx.ContactByExternalID(ctx, p.ExternalID); err != nil || known.ID != contact.ID {
-			return contact, nil, "an address of it belongs to a contact with another external id", hard(err)
-		}
-	}
-	for _, owner := range owners {
-		switch {
-		case owner.ID == contact.ID:
-		case owner.Provisional && owner.ExternalID == "" && within(owner.Emails, p.emails):
-			merged = append(merged, owner.ID)
-			contact.Phones = withPhones(contact.Phones, owner.Phones)
-		default:
-			return contact, nil, "an address of it belongs to another contact", nil
-		}
-	}
-	return contact, merged, "", nil
-}
-
-// mostKnown gives the first that a person entered, else the first.
-func mostKnown(owners []store.Contact) store.Contact {
-	for _, o := range owners {
-		if !o.Provisional {
-			return o
-		}
-	}
-	return append(owners, store.Contact{})[0]
-}
-
-// within tells whether all of some addresses are among others.
-func within(some, others []store.ContactEmail) bool {
-	return !slices.ContainsFunc(some, func(e store.ContactEmail) bool {
-		return !slices.ContainsFunc(others, func(o store.ContactEmail) bool { return o.Key == e.Key })
-	})
-}
-
-// namesake finds a person of whom a card knows no address.
-func (w *importBatch) namesake(ctx context.Context, p cardPerson, companyID string) (store.Contact, error) {
-	found, err := w.tx.ContactsNamed(ctx, p.Name)
-	for _, c := range found {
-		if c.CompanyID == companyID && (len(p.Phones) == 0 || sharesPhone(c.Phones, p.Phones)) {
-			return c, nil
-		}
-	}
-	return store.Contact{}, err
 }

@@ -30,7 +30,7 @@ func (d *desk) contactList() []string {
 				if err != nil {
 					return err
 				}
-				line += " @" + company.Name
+				line += strings.TrimRight(" @"+company.Name+" "+company.ExternalID, " ")
 			}
 			if c.Provisional {
 				line += " (provisional)"
@@ -95,7 +95,18 @@ func TestImport(t *testing.T) {
 				{Name: "B", Company: CardCompany{Domain: "f.example"}}, {Name: "C", Company: CardCompany{ExternalID: "7"}},
 				{Name: "D", Company: CardCompany{Domain: "new.example"}},
 			},
-			"4 added, 0 changed, 0 unchanged", []string{"A @F", "B @F", "C @F", "D @new.example"},
+			"4 added, 0 changed, 0 unchanged", []string{"A @F 7", "B @F 7", "C @F 7", "D @new.example"},
+		},
+		"companies of one name and two ids are two": {
+			[]Card{
+				{Name: "A", Company: CardCompany{Name: "Bakery", ExternalID: "1", Parent: "Group"}}, {Name: "B", Company: CardCompany{Name: "Bakery", ExternalID: "2"}},
+				{Name: "C", Company: CardCompany{Name: "Bakery", ExternalID: "2", Parent: "Other"}}, {Name: "D", Company: CardCompany{Name: "Bakery"}},
+				{Name: "E", Company: CardCompany{Name: "Known"}}, {Name: "F", Company: CardCompany{Name: "Known", ExternalID: "3", Domain: "known.example"}},
+				{Name: "G", Company: CardCompany{Name: "Known", ExternalID: "4", Domain: "known.example"}},
+				{Name: "H", Company: CardCompany{ExternalID: "5", Domain: "known.example"}},
+			},
+			"6 added, 0 changed, 0 unchanged; 7: the company's domain belongs to another company; 8: the company's domain belongs to another company",
+			[]string{"A @Bakery 1", "B @Bakery 2", "C @Bakery 2", "D @Bakery 1", "E @Known 3", "F @Known 3"},
 		},
 		"what can't be taken": {
 			[]Card{
@@ -149,6 +160,57 @@ func TestImportKnowsWhomMailBrought(t *testing.T) {
 	first, second := d.ticket(one.Ticket), d.ticket(two.Ticket)
 	if first.ContactID == "" || first.ContactID != second.ContactID || first.CompanyID == "" || first.CompanyID != second.CompanyID {
 		t.Errorf("the tickets are of %q and %q, companies %q and %q", first.ContactID, second.ContactID, first.CompanyID, second.CompanyID)
+	}
+}
+
+// A card that comes again, changed, means whom it meant before.
+func TestImportOfAChangedCard(t *testing.T) {
+	card := Card{Name: "Ida Ilg", Emails: []string{"ida@x.example"}, Phones: []string{"030 1"}}
+	for name, c := range map[string]struct {
+		change func(*Card)
+		there  []string
+	}{
+		"another address":        {func(c *Card) { c.Emails = []string{"ilg@y.example"} }, []string{"Ida Ilg <ida@x.example> <ilg@y.example> 030 1"}},
+		"another name":           {func(c *Card) { c.Name = "Ida Jung" }, []string{"Ida Jung <ida@x.example> 030 1"}},
+		"no address any more":    {func(c *Card) { c.Emails, c.Phones = nil, []string{"030 2"} }, []string{"Ida Ilg <ida@x.example> 030 1 030 2"}},
+		"another person":         {func(c *Card) { *c = Card{Name: "Eva", Emails: []string{"eva@x.example"}} }, []string{"Ida Ilg <ida@x.example> 030 1", "Eva <eva@x.example>"}},
+		"an address of a writer": {func(c *Card) { c.Emails = []string{"wrote@x.example"} }, []string{"Ida Ilg <ida@x.example> <wrote@x.example> 030 1"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newDesk(t)
+			first, err := d.NewImport(false).Take(d.ctx, []Card{card, {Line: 2}})
+			if err != nil || len(first.Contacts) != 2 || first.Contacts[0] == "" || first.Contacts[1] != "" {
+				t.Fatalf("%+v, %v", first, err)
+			}
+			if name == "an address of a writer" {
+				d.deliver(letter{from: "wrote@x.example", subject: "Hello"})
+			}
+			again := card
+			again.Before = first.Contacts[0]
+			c.change(&again)
+			for range 2 {
+				second, err := d.NewImport(false).Take(d.ctx, []Card{again})
+				if err != nil || len(second.Refused) > 0 || (second.Contacts[0] == again.Before) != (len(c.there) == 1) {
+					t.Errorf("%+v, %v", second, err)
+				}
+			}
+			if diff := cmp.Diff(c.there, d.contactList()); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// A card whose new address is somebody else's is that person's.
+func TestImportOfACardThatBecameAnothers(t *testing.T) {
+	d := newDesk(t)
+	first, err := d.NewImport(false).Take(d.ctx, []Card{{Name: "Ida", Emails: []string{"ida@x.example"}}, {Name: "Eva", Emails: []string{"eva@x.example"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := d.NewImport(false).Take(d.ctx, []Card{{Name: "Ida", Emails: []string{"eva@x.example"}, Before: first.Contacts[0]}})
+	if err != nil || second.Contacts[0] != first.Contacts[1] {
+		t.Errorf("%+v, %v", second, err)
 	}
 }
 

@@ -3,6 +3,7 @@ package testbed
 import (
 	"bytes"
 	"context"
+	"net/http"
 	"os"
 	"os/exec"
 	"strings"
@@ -211,5 +212,31 @@ func waitFor(t *testing.T, what string, done func() bool) {
 			t.Fatalf("waited in vain for %s", what)
 		}
 		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+func TestRadicale(t *testing.T) {
+	server := Radicale(t)
+	book := server.Book("people")
+	server.Put(book+"ida.vcf", "BEGIN:VCARD\nVERSION:3.0\nUID:ida\nFN:Ida\nN:;Ida;;;\nEND:VCARD\n")
+	server.Stop()
+	if err := server.ask("GET", book+"ida.vcf", "", nil); err == nil {
+		t.Error("a stopped server answers")
+	}
+	server.Start()
+	if err := server.ask("GET", book+"ida.vcf", "", nil); err != nil {
+		t.Error(err)
+	}
+	server.Delete(book + "ida.vcf")
+	if err := server.ask("GET", book+"ida.vcf", "", nil); err == nil {
+		t.Error("a deleted card is there")
+	}
+	response, err := http.Get(server.URL() + book)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = response.Body.Close()
+	if response.StatusCode != http.StatusUnauthorized {
+		t.Errorf("without a login: %s", response.Status)
 	}
 }

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs the programs that the tests start: PostgreSQL, Redis, Postfix, a DKIM
+# Installs the programs that the tests start: PostgreSQL, Redis, Postfix, Radicale, a DKIM
 # verifier for Debian's own python3, and a C compiler (the race detector needs cgo).
 # Says and changes nothing when all of them are there. Nothing that it installs is
 # started: the tests start their own copies, on free ports in scratch folders.
@@ -22,6 +22,7 @@ missing=
 have_postgres || missing="$missing postgresql-15"
 command -v redis-server >/dev/null 2>&1 && command -v redis-cli >/dev/null 2>&1 || missing="$missing redis-server"
 [ -x /usr/sbin/postfix ] || missing="$missing postfix"
+command -v radicale >/dev/null 2>&1 || missing="$missing radicale"
 have_dkim || missing="$missing python3-dkim python3-nacl python3-authres"
 command -v "${CC:-gcc}" >/dev/null 2>&1 || missing="$missing gcc libc6-dev"
 [ -n "$missing" ] || exit 0

@@ -1,5 +1,5 @@
 // Package testbed starts the real programs that tests talk to (PostgreSQL, Redis,
-// Postfix) and the doubles that stand in for the outside world (a DNS server, an SMTP
+// Postfix, Radicale) and the doubles that stand in for the outside world (a DNS server, an SMTP
 // sink), each privately: on a free port of 127.0.0.1, with its files in a scratch
 // folder of its own. Several test binaries may use it at once, as root or as an
 // ordinary user.

@@ -53,6 +53,13 @@ func TestFiles(t *testing.T) {
 				{Line: 5, Broken: "the row has more fields than the header row"},
 				{Line: 6, Name: "a", Emails: []string{"b"}},
 			}},
+		"a row without end": {cards.CSV, "name,email\n\n\nA,\n\"B" + strings.Repeat("x\n", 1<<19-1) + "\nC,c@x.example\n" + strings.Repeat("\n", 2<<20) + "D,",
+			[]threading.Card{
+				{Line: 4, Name: "A"}, {Line: 5, Broken: "the row is larger than 1 MiB, perhaps for a quote that nothing closes; what comes behind line 524291 is read"},
+				{Line: 524293, Name: "C", Emails: []string{"c@x.example"}}, {Line: 524293 + 2<<20 + 1, Name: "D"},
+			}},
+		"a line without end": {cards.CSV, "name\n" + strings.Repeat("x", 3<<20) + "\nD",
+			[]threading.Card{{Line: 2, Broken: "the row is larger than 1 MiB, perhaps for a quote that nothing closes; what comes behind line 2 is read"}, {Line: 3, Name: "D"}}},
 		"vCard 2.1": {cards.VCard, "BEGIN:VCARD\r\nVERSION:2.1\r\nN;CHARSET=UTF-8;ENCODING=QUOTED-PRINTABLE:=C3=96hm;=C3=84n=\r\nne\r\n" +
 			"TEL;CELL;VOICE:0171 2\r\nTEL;WORK;PREF:+49 30 1\r\nEMAIL;INTERNET:ae@x.example\r\nORG;CHARSET=ISO-8859-1:\xd6hm;Sales\r\nEND:VCARD\r\n",
 			[]threading.Card{{Line: 1, Name: "Änne Öhm", Emails: []string{"ae@x.example"}, Phones: []string{"+49 30 1", "0171 2"}, Company: company{Name: "Öhm"}}}},
@@ -62,8 +69,9 @@ func TestFiles(t *testing.T) {
 		"vCard 4.0": {cards.VCard, "begin:vcard\r\nVERSION:4.0\r\nFN:Jo\r\nEMAIL;PREF=2:two@x.example\r\nEMAIL;PREF=1:one@x.example\r\n" +
 			"TEL;VALUE=uri;TYPE=\"voice,home\":tel:+49-30-1;ext=2\r\nEND:vcard\r\n",
 			[]threading.Card{{Line: 1, Name: "Jo", Emails: []string{"one@x.example", "two@x.example"}, Phones: []string{"+49-30-1"}}}},
-		"a card without an end, a group, a last one": {cards.VCard, "BEGIN:VCARD\nFN:A\n\nBEGIN:VCARD\nVERSION:4.0\nKIND:group\nFN:G\nEND:VCARD\nBEGIN:VCARD\nFN:L\nEND:VCARD",
-			[]threading.Card{{Line: 1, Broken: "the card has no end"}, {Line: 4, Broken: "the card is no person's"}, {Line: 9, Name: "L"}}},
+		"a card without an end, a group, a last one": {cards.VCard, "BEGIN:VCARD\nFN:A\n\nBEGIN:VCARD\nVERSION:4.0\nKIND:group\nFN:G\nEND:VCARD\n" +
+			"BEGIN:VCARD\nVERSION:3.0\nX-ADDRESSBOOKSERVER-KIND:group\nFN:G\nEND:VCARD\nBEGIN:VCARD\nFN:L\nEND:VCARD",
+			[]threading.Card{{Line: 1, Broken: "the card has no end"}, {Line: 4, Broken: "the card is no person's"}, {Line: 9, Broken: "the card is no person's"}, {Line: 14, Name: "L"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if diff := cmp.Diff(c.want, read(t, c.format, c.text)); diff != "" {
@@ -74,7 +82,7 @@ func TestFiles(t *testing.T) {
 }
 
 func TestNoSuchFiles(t *testing.T) {
-	for text, format := range map[string]cards.Format{"": cards.CSV, "a,b\n1,2\n": cards.CSV, "\"": cards.CSV, "FN:x\n": cards.VCard} {
+	for text, format := range map[string]cards.Format{"": cards.CSV, "a,b\n1,2\n": cards.CSV, "\"": cards.CSV, "name,\"" + strings.Repeat("x\n", 1<<20): cards.CSV, "FN:x\n": cards.VCard} {
 		for _, err := range cards.Read(format, strings.NewReader(text)) {
 			if store.CodeOf(err) != store.CodeInvalid {
 				t.Errorf("%q: %v", text, err)

@@ -3,7 +3,6 @@ package cards
 import (
 	"bufio"
 	"bytes"
-	"encoding/csv"
 	"errors"
 	"io"
 	"iter"
@@ -74,30 +73,26 @@ func readCSV(r io.Reader) iter.Seq2[threading.Card, error] {
 		if start, _ := in.Peek(3); string(start) == "\xef\xbb\xbf" {
 			_, _ = in.Discard(3)
 		}
-		rows := csv.NewReader(in)
-		rows.Comma, rows.FieldsPerRecord, rows.ReuseRecord = separator(in), -1, true
+		rows := newRows(in, separator(in))
 		columns, err := headerRow(rows)
 		if err != nil {
 			yield(threading.Card{}, err)
 			return
 		}
 		for {
-			row, err := rows.Read()
-			card := threading.Card{}
-			broken, isBroken := errors.AsType[*csv.ParseError](err)
-			switch {
-			case errors.Is(err, io.EOF):
+			row, broken, err := rows.next()
+			if errors.Is(err, io.EOF) {
 				return
-			case isBroken:
-				card = threading.Card{Line: broken.StartLine, Broken: "the row can't be read: " + broken.Err.Error()}
-			case err != nil:
-				yield(card, err)
-				return
-			default:
-				card = cardOfRow(columns, row)
-				card.Line, _ = rows.FieldPos(0)
 			}
-			if !yield(card, nil) {
+			if err != nil {
+				yield(threading.Card{}, err)
+				return
+			}
+			card := threading.Card{Broken: broken}
+			if broken == "" {
+				card = cardOfRow(columns, row)
+			}
+			if card.Line = rows.line(); !yield(card, nil) {
 				return
 			}
 		}
@@ -117,13 +112,13 @@ func separator(in *bufio.Reader) rune {
 	return best
 }
 
-func headerRow(rows *csv.Reader) ([]column, error) {
-	row, err := rows.Read()
+func headerRow(rows *rows) ([]column, error) {
+	row, broken, err := rows.next()
 	if errors.Is(err, io.EOF) {
 		return nil, store.Invalid("file", "is empty")
 	}
-	if broken, ok := errors.AsType[*csv.ParseError](err); ok {
-		return nil, store.Invalid("file", "the header row can't be read: %v", broken.Err)
+	if broken != "" {
+		return nil, store.Invalid("file", "the header row in line %d: %s", rows.line(), broken)
 	}
 	if err != nil {
 		return nil, err

@@ -3,6 +3,7 @@ package cards
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"errors"
 	"io"
 	"iter"
@@ -124,7 +125,8 @@ func FromVCard(raw []byte) threading.Card {
 // OfVCard reads the fields of a card. Its UID is not taken over: it is the
 // address book's, and not the CRM's id of this person.
 func OfVCard(fields vcard.Card) threading.Card {
-	if kind := strings.ToLower(fields.Value(vcard.FieldKind)); kind != "" && kind != "individual" {
+	kind := strings.ToLower(cmp.Or(fields.Value(vcard.FieldKind), fields.Value("X-ADDRESSBOOKSERVER-KIND"))) // 4.0; Apple's in 3.0
+	if kind != "" && kind != "individual" {
 		return threading.Card{Broken: "the card is no person's"}
 	}
 	c := threading.Card{

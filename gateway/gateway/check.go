@@ -51,6 +51,7 @@ func Check(ctx context.Context, c *Config) []Finding {
 	f.smarthost(ctx, c)
 	f.redis(ctx, c)
 	f.crm(ctx, c)
+	f.addressBooks(ctx, c)
 	f.oidc(ctx, c)
 	core := f.store(ctx, c)
 	if core == nil {

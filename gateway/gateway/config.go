@@ -42,6 +42,7 @@ type Config struct {
 	Rules           RulesConfig
 	Outbound        OutboundConfig
 	CRM             CRMConfig
+	Contacts        ContactsConfig
 	WebhooksAllow   []netip.Prefix // private networks that webhooks may reach, with http as well
 	EventsDays      int            // how long the journal of events is kept; 0: for ever
 	AuditDays       int            // how long the audit log is kept; 0: for ever
@@ -118,6 +119,12 @@ type CRMConfig struct {
 	Refresh time.Duration // how old its answers may grow
 }
 
+// ContactsConfig says which address books contacts are read from.
+type ContactsConfig struct {
+	CardDAV URL           // zero: none
+	Refresh time.Duration // between two readings
+}
+
 // LoadConfig reads the configuration: defaults, then the file, then the
 // environment. An empty file means DefaultConfigFile if it exists. The error
 // lists every finding, each with file, line and key, or with the variable.
@@ -165,6 +172,7 @@ func defaultConfig() *Config {
 			MaxAge:    72 * time.Hour,
 		},
 		CRM:        CRMConfig{Refresh: 24 * time.Hour},
+		Contacts:   ContactsConfig{Refresh: time.Hour},
 		Rules:      RulesConfig{TrustedHops: 1},
 		EventsDays: 30,
 

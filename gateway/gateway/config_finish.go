@@ -32,6 +32,7 @@ func (s *settings) finish() {
 	s.checkApart("metrics.listen", c.MetricsListen)
 	s.checkApart("admin.listen", c.AdminListen)
 	s.checkCRM()
+	s.checkContacts()
 	s.checkOIDC()
 }
 
@@ -112,6 +113,22 @@ func (s *settings) checkCRM() {
 		s.config.Warnings = append(s.config.Warnings, "crm.token is set, and no crm.url")
 	case c.URL.Scheme() == "http" && !isLoopbackURL(c.URL):
 		s.config.Warnings = append(s.config.Warnings, "crm.url is http: the token and the customers' addresses can be read on the way")
+	}
+}
+
+// checkContacts refuses what the source of contacts would pass over, and warns of
+// what anybody on the way can read.
+func (s *settings) checkContacts() {
+	const key = "contacts.carddav"
+	where := s.config.Contacts.CardDAV
+	if where.IsZero() {
+		return
+	}
+	if u, err := url.Parse(where.Reveal()); err != nil || u.RawQuery != "" || u.Fragment != "" {
+		s.problem(s.where[key], key, "has a query or a fragment, and no address book has")
+	}
+	if where.Scheme() == "http" && !isLoopbackURL(where) {
+		s.config.Warnings = append(s.config.Warnings, key+" is http: the password and the contacts can be read on the way")
 	}
 }
 

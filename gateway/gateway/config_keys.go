@@ -65,6 +65,8 @@ var configKeys = []configKey{
 	{"crm.url", func(c *Config, v value) error { return v.url(&c.CRM.URL, "https", "http") }},
 	{"crm.token", func(c *Config, v value) error { return v.secret(&c.CRM.Token) }},
 	{"crm.refresh", func(c *Config, v value) error { return v.duration(&c.CRM.Refresh, time.Second) }},
+	{"contacts.carddav", func(c *Config, v value) error { return v.url(&c.Contacts.CardDAV, "https", "http") }},
+	{"contacts.refresh", func(c *Config, v value) error { return v.duration(&c.Contacts.Refresh, time.Minute) }},
 	{"webhooks.allow", func(c *Config, v value) error { return v.networks(&c.WebhooksAllow) }},
 	{"arc.trusted_sealers", func(c *Config, v value) error { return v.hostnames(&c.TrustedSealers) }},
 	{"oidc.issuer", func(c *Config, v value) error { return v.issuer(&c.OIDC.Issuer) }},

@@ -128,6 +128,18 @@ func TestBrokenConfigurationIsRefusedWithItsPlace(t *testing.T) {
 			file: "redis.url = \"redis://:${env:TICKETGATE_NO_SUCH}@redis:6379\"\n",
 			want: `c.toml:1: redis.url: the variable TICKETGATE_NO_SUCH is not set`,
 		},
+		"address books without http": {
+			file: "contacts.carddav = \"carddav://dav.example\"\n",
+			want: `c.toml:1: contacts.carddav: "carddav://dav.example" has none of the forms https://, http://`,
+		},
+		"address books with a query": {
+			file: "contacts.carddav = \"https://u:p@dav.example/?x=1\"\n",
+			want: `c.toml:1: contacts.carddav: has a query or a fragment, and no address book has`,
+		},
+		"address books that are read all the time": {
+			file: "contacts.refresh = \"1s\"\n",
+			want: `c.toml:1: contacts.refresh: 1s is too short: at least 1m0s`,
+		},
 		"CRM without http": {
 			file: "[crm]\nurl = \"ftp://crm.example\"\n",
 			want: `c.toml:2: crm.url: "ftp://crm.example" has none of the forms https://, http://`,
@@ -303,6 +315,7 @@ func TestNothingPrintsASecret(t *testing.T) {
 		StoreURL: URL{text: "postgres://desk:hunter2@db/desk?password=hunter2"},
 		RedisURL: URL{text: "redis+cluster://:hunter2@a:1,b:2"},
 		CRM:      CRMConfig{URL: URL{text: "https://u:hunter2@crm.example/?apiKey=hunter2"}, Token: NewSecret("hunter2")},
+		Contacts: ContactsConfig{CardDAV: URL{text: "https://u:hunter2@dav.example/"}},
 	}
 	var log strings.Builder
 	slog.New(slog.NewJSONHandler(&log, nil)).Info("configuration", "config", c, "secret", c.Secrets[0], "store", c.StoreURL)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"ticketgate/gateway/api"
+	"ticketgate/gateway/carddav"
 	"ticketgate/gateway/webhook"
 	"ticketgate/store"
 )
@@ -42,6 +43,7 @@ type Daemon struct {
 	health  *health
 	core    *Core
 	hooks   *webhook.Service
+	books   *carddav.Source         // nil: there is none
 	certs   map[string]*certificate // by face
 	web     []*webServer
 	end     cleanup
@@ -115,6 +117,9 @@ func (d *Daemon) start(ctx context.Context) error {
 		return err
 	}
 	if err := d.openWebhooks(); err != nil {
+		return err
+	}
+	if err := d.openBooks(); err != nil {
 		return err
 	}
 	in := d.newIntake()
@@ -280,6 +285,7 @@ func (d *Daemon) startJobs(in *intake) {
 	if d.core.CRM != nil {
 		jobs.Go(func() { lookUpContacts(ctx, d.core.Threading, d.log) })
 	}
+	jobs.Go(func() { readBooks(ctx, d.books, d.log) })
 	jobs.Go(func() { runTimeRules(ctx, d.core.Threading, d.log) })
 	jobs.Go(func() { d.hooks.Run(ctx) })
 	jobs.Go(func() { keepTime(ctx, d.core.Threading, d.log) })

@@ -42,6 +42,8 @@ type metrics struct {
 	dns         *prometheus.CounterVec
 	rechecks    *prometheus.CounterVec
 	crm         *prometheus.CounterVec
+	bookRounds  *prometheus.CounterVec
+	bookCards   *prometheus.CounterVec
 	rules       *prometheus.CounterVec
 	webhooks    *prometheus.CounterVec
 	degraded    *prometheus.GaugeVec
@@ -85,6 +87,8 @@ func newMetrics(version string) *metrics {
 	m.dns = m.counter("dns_lookups_total", "Look-ups in the DNS, by where the answer came from.", "kind", "result")
 	m.rechecks = m.counter("dns_rechecks_total", "Mails looked up again after a DNS failure.", "result")
 	m.crm = m.counter("crm_lookups_total", "Look-ups in the outside CRM, by what came of them.", "result")
+	m.bookRounds = m.counter("carddav_rounds_total", "Readings of the address books, by how they ended.", "result")
+	m.bookCards = m.counter("carddav_cards_total", "Cards of address books that were new or changed, by what became of them.", "result")
 	m.rules = m.counter("rules_total", "Looks of rules at mail and tickets, by what came of them.", "result")
 	m.webhooks = m.counter("webhook_attempts_total", "Messages to webhooks, each time one is sent, by what came of it.", "result")
 	m.degraded = m.gauge("degraded", "1 while a part that is not needed to take mail does not work.", "part")
@@ -153,6 +157,12 @@ func (m *metrics) zero() {
 	}
 	for _, r := range crmResults {
 		m.crm.WithLabelValues(r)
+	}
+	for _, r := range bookResults {
+		m.bookRounds.WithLabelValues(r)
+	}
+	for _, r := range cardResults {
+		m.bookCards.WithLabelValues(r)
 	}
 	for _, r := range ruleResults {
 		m.rules.WithLabelValues(string(r))

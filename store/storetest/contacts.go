@@ -203,6 +203,11 @@ func testCompanies(t *testing.T, open Open) {
 		}
 		_, err := tx.CompanyByDomain(ctx, "sub.m.example")
 		wantCode(t, err, store.CodeNotFound, "")
+		_, err = tx.CompanyNamedOnly(ctx, "Müller GmbH")
+		wantCode(t, err, store.CodeNotFound, "")
+		if got, err := tx.CompanyNamedOnly(ctx, "Child"); err != nil || got.ID != "f2" {
+			t.Errorf("by name, without an id: %+v, %v", got, err)
+		}
 		for i, f := range []store.CompanyFilter{{Query: "muller"}, {Query: "mueller.ex"}, {ParentID: "f1"}, {ExternalID: "X"}, {Limit: 1}} {
 			if all, _, err := tx.Companies(ctx, f); len(all) != 1 || err != nil {
 				t.Errorf("filter %d: %v, %v", i, all, err)

@@ -1,0 +1,17 @@
+-- +goose Up
+-- The address books that contacts are read from, and what each said of its
+-- state when all of it had been read.
+CREATE TABLE books (
+    book TEXT PRIMARY KEY,
+    mark TEXT NOT NULL
+) WITHOUT ROWID;
+
+-- Their cards as they were taken last, by a hash of where each lies.
+CREATE TABLE book_cards (
+    book       TEXT NOT NULL,
+    card       TEXT NOT NULL,
+    etag       TEXT NOT NULL,
+    contact_id TEXT NOT NULL,
+    PRIMARY KEY (book, card)
+) WITHOUT ROWID;
+CREATE INDEX book_cards_contact ON book_cards (contact_id) WHERE contact_id <> '';
