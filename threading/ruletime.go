@@ -28,11 +28,15 @@ func (s *Service) RunTimeRules(ctx context.Context) error {
 		return err
 	}
 	for _, r := range list {
+		until, ok := s.due(desk, r, s.now())
+		if !ok {
+			continue
+		}
 		mark, ok := marks[r.ID]
 		if !ok || mark.Event != r.Event {
-			err = s.startRule(ctx, r)
+			err = s.startRule(ctx, r, until)
 		} else {
-			err = s.runTimeRule(ctx, r, mark)
+			err = s.runTimeRule(ctx, r, mark, until)
 		}
 		if err != nil {
 			return err
@@ -65,15 +69,24 @@ func (s *Service) ruleMarks(ctx context.Context, list []*rule) (map[string]store
 	return marks, nil
 }
 
-// due is the time at which an event must have been for a rule to look now.
-func (r *rule) due(now time.Time) time.Time {
-	return now.Add(-time.Duration(r.AfterMinutes) * time.Minute)
+// due gives the time by which an event must have been for a rule to look now. It is
+// false where no event can have been: the calendar does not open, or can't be read.
+func (s *Service) due(desk *store.Desk, r *rule, now time.Time) (time.Time, bool) {
+	after := time.Duration(r.AfterMinutes) * time.Minute
+	if r.CalendarID == "" {
+		return now.Add(-after), true
+	}
+	hours := s.calendarsOf(desk).byID[r.CalendarID]
+	if hours == nil {
+		return time.Time{}, false
+	}
+	return hours.Back(now, after)
 }
 
 // startRule sets a rule's first mark: at what falls due now.
-func (s *Service) startRule(ctx context.Context, r *rule) error {
+func (s *Service) startRule(ctx context.Context, r *rule, until time.Time) error {
 	return s.do(ctx, func(ctx context.Context, w *work) error {
-		mark := store.RuleMark{RuleID: r.ID, Event: r.Event, At: r.due(w.now), Ticket: 0}
+		mark := store.RuleMark{RuleID: r.ID, Event: r.Event, At: until, Ticket: 0}
 		if r.Event == store.RuleCreated {
 			var err error
 			if mark.Ticket, err = w.tx.LastTicketBy(ctx, mark.At); err != nil {
@@ -86,10 +99,10 @@ func (s *Service) startRule(ctx context.Context, r *rule) error {
 
 // runTimeRule lets a rule look at all that is due, batch after batch. A ticket
 // that can't be written is passed over, so that it holds up no other.
-func (s *Service) runTimeRule(ctx context.Context, r *rule, mark store.RuleMark) error {
+func (s *Service) runTimeRule(ctx context.Context, r *rule, mark store.RuleMark, until time.Time) error {
 	limit := ruleBatch
 	for {
-		b, err := s.ruleDue(ctx, r, mark, limit)
+		b, err := s.ruleDue(ctx, r, mark, until, limit)
 		if err != nil || len(b.due) == 0 {
 			return err
 		}
@@ -130,10 +143,10 @@ type ruleBatchRun struct {
 }
 
 // ruleDue finds what a rule is to look at next.
-func (s *Service) ruleDue(ctx context.Context, r *rule, mark store.RuleMark, limit int) (*ruleBatchRun, error) {
+func (s *Service) ruleDue(ctx context.Context, r *rule, mark store.RuleMark, until time.Time, limit int) (*ruleBatchRun, error) {
 	b := &ruleBatchRun{rule: r, mark: mark}
 	err := s.db.View(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
-		b.due, err = tx.RuleDue(ctx, mark, r.due(s.now()), limit)
+		b.due, err = tx.RuleDue(ctx, mark, until, limit)
 		return err
 	})
 	if len(b.due) > 0 {

@@ -52,7 +52,7 @@ func (s *Service) TryRule(ctx context.Context, agent *store.Agent, t Trial) (Tri
 	if t.Rule.Name == "" {
 		t.Rule.Name = "trial"
 	}
-	if err := s.CheckRule(desk, t.Rule); err != nil {
+	if err := s.CheckRule(desk, &t.Rule); err != nil {
 		return TrialResult{}, err
 	}
 	run := &trial{s: s, agent: agent, t: t, rule: s.readRule(t.Rule, nil)}
