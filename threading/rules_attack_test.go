@@ -1,7 +1,9 @@
 package threading
 
 import (
+	"fmt"
 	"testing"
+	"time"
 
 	"ticketgate/store"
 )
@@ -23,5 +25,48 @@ func TestATrialIsAtTheTimeOfTheMail(t *testing.T) {
 		if err != nil || r.Tried != 2 || len(r.Mails) != 1 || r.Mails[0].Ticket != want {
 			t.Errorf("%s: %+v, %v", condition, r, err)
 		}
+	}
+}
+
+// Rules that wait for each other come to rest: none looks at what follows from itself,
+// however long after.
+func TestRulesOnATimeDoNotPlayWithEachOther(t *testing.T) {
+	for _, event := range []store.RuleEvent{store.RuleActivity, store.RuleStatus} {
+		t.Run(string(event), func(t *testing.T) {
+			d := newDesk(t)
+			for i, status := range []string{statusNew, statusInProgress, statusAnswered} {
+				next := []string{statusInProgress, statusAnswered, statusNew}[i]
+				a := store.RuleActions{StatusID: d.statusID(next)}
+				if event == store.RuleActivity {
+					a = store.RuleActions{Note: fmt.Sprint("Nobody did anything ", i)}
+				}
+				d.rule(store.Rule{Name: status, When: store.RuleOnTime, Event: event, AfterMinutes: 10 + i, Actions: a,
+					Condition: fmt.Sprintf(`%v || ticket.status == "%s"`, event == store.RuleActivity, status)})
+			}
+			run := func(times int) {
+				t.Helper()
+				for range times {
+					if d.now = d.now.Add(5 * time.Minute); d.RunTimeRules(d.ctx) != nil {
+						t.Fatal("they do not run")
+					}
+				}
+			}
+			run(1)
+			r := d.open()
+			run(100)
+			if n := len(d.activities(r.Ticket)); n != 4 {
+				t.Errorf("%d activities, want the mail and one by each rule", n)
+			}
+			d.close(r.Ticket)
+			status := d.statusID(statusNew)
+			if _, err := d.PatchTicket(d.ctx, d.anna, r.Ticket, TicketPatch{StatusID: &status}); err != nil {
+				t.Fatal(err)
+			}
+			was := len(d.activities(r.Ticket))
+			run(100)
+			if n := len(d.activities(r.Ticket)) - was; n != 3 {
+				t.Errorf("after an agent did something they did %d things, want one each", n)
+			}
+		})
 	}
 }

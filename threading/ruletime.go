@@ -191,13 +191,34 @@ func (b *ruleBatchRun) look(ctx context.Context, w *work, seen store.Ticket) err
 	return err
 }
 
-// ownEffect tells whether the last thing that happened to a ticket is what this
-// rule itself did: then nothing has happened since.
+// maxTrail bounds how far back a rule looks for what it did itself.
+const maxTrail = 200
+
+// ownEffect tells whether what last happened to a ticket follows from this rule: since
+// anybody else did something rules alone wrote, and this one among them. So rules that
+// wait for what others do come to rest, however slowly they go.
 func (b *ruleBatchRun) ownEffect(ctx context.Context, w *work, t store.Ticket) (bool, error) {
-	if b.rule.Event != store.RuleActivity {
-		return false, nil
+	if b.rule.Event != store.RuleActivity && b.rule.Event != store.RuleStatus {
+		return false, nil // what no rule brings about
 	}
-	a, err := w.tx.LastActivity(ctx, t.Number)
-	own := slices.ContainsFunc(a.Rules, func(one store.RuleTrace) bool { return one.ID == b.rule.ID })
-	return own && a.Author.Kind == store.AuthorSystem, hard(err)
+	trail, err := w.tx.NewestActivities(ctx, t.Number, maxTrail)
+	if err != nil {
+		return false, err
+	}
+	for _, a := range trail {
+		if a.Author.Kind != store.AuthorSystem || len(a.Rules) == 0 {
+			return false, nil
+		}
+		if b.led(a) {
+			return true, nil
+		}
+	}
+	return len(trail) == maxTrail, nil
+}
+
+// led tells whether an entry is this rule's doing, and of the kind that it waits for.
+func (b *ruleBatchRun) led(a store.Activity) bool {
+	mine := slices.ContainsFunc(a.Rules, func(one store.RuleTrace) bool { return one.ID == b.rule.ID && one.Result == store.RuleMatched })
+	return mine && (b.rule.Event == store.RuleActivity ||
+		slices.ContainsFunc(a.Changes, func(c store.Change) bool { return c.Field == "status" }))
 }
