@@ -150,10 +150,10 @@ func fieldChanges(changes []store.Change) []store.Change {
 }
 
 // spared says why no rule puts the mail into the quarantine: somebody has seen it
-// and wants it filed.
+// and wants it filed. Nobody has seen what a later look-up lets out.
 func (f *filing) spared() string {
 	switch {
-	case f.released:
+	case f.vouched:
 		return "it was let out of there"
 	case f.handed != nil, f.behalf != nil:
 		return "an agent handed it in"

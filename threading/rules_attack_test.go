@@ -70,3 +70,32 @@ func TestRulesOnATimeDoNotPlayWithEachOther(t *testing.T) {
 		})
 	}
 }
+
+// What an admin let out of the quarantine is spared there. What a later look-up lets
+// out nobody has seen: the rules say what becomes of it.
+func TestRulesLookAtWhatDNSLetsOut(t *testing.T) {
+	d := newDesk(t)
+	d.setChannel(func(c *store.Channel) { c.RequireDKIM = "quarantine" })
+	d.rule(store.Rule{Name: "Spam", Condition: `message.subject == "spam"`, Actions: store.RuleActions{Quarantine: true}})
+	for subject, want := range map[string]string{"spam": "rule", "ham": ""} {
+		in, r := d.waiting(letter{from: "carla@ext.example", subject: subject})
+		if r.Outcome != OutcomeQuarantine {
+			t.Fatalf("%s: %+v", subject, r)
+		}
+		d.recheckAs(in, store.Verified)
+		in.Auth.Verdict = store.Verified
+		reason := ""
+		for _, q := range d.quarantined() {
+			reason = q.Reason
+			if _, err := d.Release(d.ctx, d.admin, q.ID, in); err != nil {
+				t.Errorf("an admin releases it: %v", err)
+			}
+		}
+		if reason != want {
+			t.Errorf("%s waits as %q, want %q", subject, reason, want)
+		}
+		if r := d.take(in)[0]; r.Outcome != OutcomeDuplicate || r.Ticket == 0 || len(d.quarantined()) != 0 {
+			t.Errorf("%s ends as %+v", subject, r)
+		}
+	}
+}
