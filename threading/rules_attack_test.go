@@ -99,3 +99,49 @@ func TestRulesLookAtWhatDNSLetsOut(t *testing.T) {
 		}
 	}
 }
+
+// Several rules with several answers to one mail are one address's automatic mails of
+// the day, and keep its limits together.
+func TestAnswersOfManyRules(t *testing.T) {
+	for name, c := range map[string]struct {
+		known bool
+		want  int
+	}{"a stranger gets one": {false, 1}, "a known contact gets what ack_limit says": {true, 3}} {
+		t.Run(name, func(t *testing.T) {
+			d := newDesk(t)
+			d.furnishRules()
+			d.setChannel(ack)
+			d.setChannel(func(c *store.Channel) { c.AckLimit = 3 })
+			for _, when := range []store.RuleWhen{store.RuleOnIntake, store.RuleOnChange, store.RuleOnChange, store.RuleOnChange} {
+				d.rule(store.Rule{When: when, Actions: store.RuleActions{TemplateID: "wait"}})
+			}
+			if c.known {
+				d.put(store.Contact{Name: "Carla"}, "carla@ext.example")
+			}
+			var sent int
+			for i := range 4 {
+				r := d.deliver(letter{from: "carla@ext.example", subject: fmt.Sprint("matter ", i), verdict: store.Verified})
+				acks, _ := d.deliveries(r.Ticket, store.MailAck)
+				answers, _ := d.deliveries(r.Ticket, store.MailTemplate)
+				sent += len(acks) + len(answers)
+			}
+			if sent != c.want {
+				t.Errorf("%d automatic mails, want %d", sent, c.want)
+			}
+		})
+	}
+}
+
+// A number that an agent typed joins mail as one that a rule found.
+func TestANumberThatAnAgentTyped(t *testing.T) {
+	d := newDesk(t)
+	d.furnishRules()
+	d.rule(store.Rule{Name: "Jira", Actions: store.RuleActions{Extract: &store.RuleExtract{Field: "jira", From: store.ExtractSubject, Pattern: `(?i)\b[a-z]{2,10}-\d+\b`}}})
+	first := d.deliver(letter{from: "carla@ext.example", subject: "Broken"})
+	if _, err := d.PatchTicket(d.ctx, d.anna, first.Ticket, TicketPatch{Fields: map[string]any{"jira": " Abc-12 "}}); err != nil {
+		t.Fatal(err)
+	}
+	if r := d.deliver(letter{from: "carla@ext.example", subject: "Abc-12 is done"}); r.Ticket != first.Ticket {
+		t.Errorf("it went to %d by %s", r.Ticket, r.MatchedBy)
+	}
+}
