@@ -1,7 +1,9 @@
 package threading
 
 import (
+	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -144,4 +146,65 @@ func TestANumberThatAnAgentTyped(t *testing.T) {
 	if r := d.deliver(letter{from: "carla@ext.example", subject: "Abc-12 is done"}); r.Ticket != first.Ticket {
 		t.Errorf("it went to %d by %s", r.Ticket, r.MatchedBy)
 	}
+}
+
+// The trace, explain and a trial tell of the answers that go out, and of the others why
+// they don't.
+func TestTheTraceTellsWhichAnswersGo(t *testing.T) {
+	d := newDesk(t)
+	d.furnishRules()
+	d.setChannel(ack)
+	d.update(func(ctx context.Context, tx *store.Tx) error {
+		return tx.PutWebhook(ctx, store.Webhook{ID: "hook", Name: "Pager", URL: "https://pager.example", Active: true})
+	})
+	d.rule(store.Rule{Name: "One", Condition: `message.subject == "wait"`, Actions: store.RuleActions{TemplateID: "wait", NoAcknowledgement: true, WebhookID: "hook"}})
+	d.rule(store.Rule{Name: "Two", Actions: store.RuleActions{TemplateID: "wait"}})
+	d.rule(store.Rule{Name: "Three", When: store.RuleOnChange, Condition: `activity.type == "incoming"`, Actions: store.RuleActions{TemplateID: "wait", AddTags: []string{"t"}}})
+	for _, c := range []struct {
+		name, want, changed string
+		mail                letter
+	}{
+		{"one of two", "One [no acknowledgement webhook: Pager answer: Wait] [] Two [] [answer: the address had its acknowledgements of the day]", "Three [tags: none -> t] [answer: the address had its acknowledgements of the day]",
+			letter{from: "a@ext.example", subject: "wait", verdict: store.Verified}},
+		{"acknowledged before", "Two [] [answer: the address had its acknowledgements of the day]", "Three [tags: none -> t] [answer: the address had its acknowledgements of the day]",
+			letter{from: "b@ext.example", subject: "x", verdict: store.Verified}},
+		{"nobody who is known", "Two [] [answer: the sender is not verified]", "Three [tags: none -> t] [answer: the sender is not verified]", letter{from: "c@ext.example", subject: "x"}},
+		{"a machine", "Two [] [answer: a machine wrote it]", "Three [tags: none -> t] [answer: a machine wrote it]",
+			letter{from: "d@ext.example", subject: "x", verdict: store.Verified, header: "Auto-Submitted: auto-generated\r\n"}},
+	} {
+		in := d.incoming(c.mail)
+		x, err := d.Explain(d.ctx, in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := d.take(in)[0]
+		list := d.activities(r.Ticket)
+		if got := traced(list[0].Rules); got != c.want {
+			t.Errorf("%s: the mail says %s, want %s", c.name, got, c.want)
+		}
+		if got := traced(x.Rules); got != c.want {
+			t.Errorf("%s: explain says %s, want %s", c.name, got, c.want)
+		}
+		if n := len(x.Effects.Templates); n != strings.Count(c.want, "webhook: Pager answer: Wait]") || len(x.Effects.Webhooks) != n {
+			t.Errorf("%s: explain tells of %+v", c.name, x.Effects)
+		}
+		if got := traced(d.last(r.Ticket).Rules); got != c.changed {
+			t.Errorf("%s: the change says %s, want %s", c.name, got, c.changed)
+		}
+	}
+	tried, err := d.TryRule(d.ctx, d.admin, Trial{Rule: store.Rule{When: store.RuleOnIntake, Actions: store.RuleActions{TemplateID: "wait"}}, Limit: 10})
+	if err != nil || fmt.Sprint(tried.Mails[0].Refused, tried.Mails[3].Did) != "[answer: a machine wrote it] [answer: Wait]" {
+		t.Errorf("tried: %+v, %v", tried.Mails, err)
+	}
+}
+
+// traced gives what rules that held did and could not do.
+func traced(list []store.RuleTrace) string {
+	var told []string
+	for _, r := range list {
+		if r.Result == store.RuleMatched {
+			told = append(told, fmt.Sprint(r.Name, " ", r.Did, " ", r.Refused))
+		}
+	}
+	return strings.Join(told, " ")
 }

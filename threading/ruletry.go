@@ -141,6 +141,9 @@ func (r *trial) judge(ctx context.Context, f *filing, t *store.Ticket, a store.A
 	if err != nil {
 		return err
 	}
+	if err := ruling.sift(ctx, &a); err != nil {
+		return err
+	}
 	r.result.Tried++
 	trace := ruling.trace[0]
 	switch trace.Result {

@@ -40,6 +40,7 @@ type ruling struct {
 	watchers   []string
 	fields     map[string]any
 	words      []said
+	amended    bool // the trace says more than the entry that was written
 }
 
 // said is what a rule has to say: a note, or an answer by a template.
@@ -48,6 +49,9 @@ type said struct {
 	note     string
 	template string
 	webhook  string
+
+	account *store.MailAccount // of an answer that may go: who sends it
+	to      store.Activity     // and what it answers
 }
 
 // run lets rules look, one after the other.
@@ -281,7 +285,7 @@ func (r *ruling) ask(one *rule, trace *store.RuleTrace) {
 	}
 	if a.TemplateID != "" {
 		r.words = append(r.words, said{rule: one, template: a.TemplateID})
-		trace.Did = append(trace.Did, "answer: "+r.templateName(a.TemplateID))
+		trace.Did = append(trace.Did, answerLine+r.templateName(a.TemplateID))
 	}
 }
 
