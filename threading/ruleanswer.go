@@ -26,6 +26,9 @@ func (r *ruling) sift(ctx context.Context, about *store.Activity) error {
 			say.to = to
 			say.account, why = r.mayAnswer(*r.t, to)
 		}
+		if say.template != "" && about != nil && r.answered[answeredBy{say.rule.ID, to.RawHash}] {
+			why = "it answered this mail in another ticket"
+		}
 		if why == "" {
 			kept = append(kept, say)
 			continue
@@ -35,6 +38,10 @@ func (r *ruling) sift(ctx context.Context, about *store.Activity) error {
 	r.words = kept
 	return nil
 }
+
+// answeredBy is a mail that a rule answered: one to several of our accounts lies in
+// several tickets.
+type answeredBy struct{ rule, rawHash string }
 
 // refuse says in the trace that an answer does not go out.
 func (r *ruling) refuse(say said, why string) {
@@ -89,6 +96,10 @@ func (r *ruling) answer(ctx context.Context, say said) error {
 		r.amended = true
 		return nil
 	}
+	if r.answered == nil {
+		r.answered = map[answeredBy]bool{}
+	}
+	r.answered[answeredBy{say.rule.ID, say.to.RawHash}] = true
 	return r.sendAnswer(ctx, say, say.account, say.to)
 }
 
@@ -123,6 +134,8 @@ func (w *work) mayAnswer(t store.Ticket, to store.Activity) (*store.MailAccount,
 		return nil, "its mail waits for another ticket"
 	case channel == nil || to.ID == "" || to.Type != store.TypeIncoming || to.Medium != store.MediumEmail || key == "":
 		return nil, "there is no mail to answer"
+	case to.Hidden != nil:
+		return nil, "an agent hid the mail"
 	case to.Automatic != "":
 		return nil, "a machine wrote it"
 	case to.EnvelopeFrom == "":

@@ -208,3 +208,40 @@ func traced(list []store.RuleTrace) string {
 	}
 	return strings.Join(told, " ")
 }
+
+// A mail to two of our accounts opens two tickets, and a rule answers it once.
+func TestARuleAnswersAMailOnce(t *testing.T) {
+	d := newDesk(t)
+	d.furnishRules()
+	second := d.secondAccount("sales")
+	d.put(store.Contact{Name: "Carla"}, "carla@ext.example")
+	for _, when := range []store.RuleWhen{store.RuleOnIntake, store.RuleOnChange} {
+		d.rule(store.Rule{Name: string(when), When: when, Condition: `activity.type == "incoming"`, Actions: store.RuleActions{TemplateID: "wait"}})
+	}
+	in := d.incoming(letter{from: "carla@ext.example", subject: "x", verdict: store.Verified})
+	in.Recipients = append(in.Recipients, second.Address)
+	sent := 0
+	for _, r := range d.take(in) {
+		rows, _ := d.deliveries(r.Ticket, store.MailTemplate)
+		sent += len(rows)
+	}
+	if sent != 2 {
+		t.Errorf("%d answers, want one by each rule", sent)
+	}
+}
+
+// A mail that an agent hid is answered by no rule.
+func TestNoRuleAnswersWhatIsHidden(t *testing.T) {
+	d := newDesk(t)
+	d.furnishRules()
+	d.rule(store.Rule{Name: "Late", When: store.RuleOnChange, Condition: `ticket.priority == "high"`, Actions: store.RuleActions{TemplateID: "wait"}})
+	r := d.deliver(letter{from: "carla@ext.example", subject: "x", verdict: store.Verified})
+	d.hide(r.Ticket, r.ActivityID)
+	high := store.PriorityHigh
+	if _, err := d.PatchTicket(d.ctx, d.anna, r.Ticket, TicketPatch{Priority: &high}); err != nil {
+		t.Fatal(err)
+	}
+	if rows, _ := d.deliveries(r.Ticket, store.MailTemplate); len(rows) != 0 {
+		t.Error("it was answered")
+	}
+}
