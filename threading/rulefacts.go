@@ -148,7 +148,7 @@ func (f *filing) ruleMessage(list []*rule) *rules.Message {
 	m := f.Message
 	out := &rules.Message{
 		EnvelopeFrom: addressKey(f.From), ReplyTo: addressKeys(m.ReplyTo), To: addressKeys(m.To), Cc: addressKeys(m.Cc),
-		Subject: m.Subject, Text: shortened(m.Text, rules.MaxText), ReplyText: shortened(m.ReplyText, rules.MaxText),
+		Subject: shortened(m.Subject, rules.MaxText), Text: shortened(m.Text, rules.MaxText), ReplyText: shortened(m.ReplyText, rules.MaxText),
 		HTML: shortened(m.HTML, rules.MaxText), Size: int64(len(f.Raw)), Verdict: string(f.Auth.Verdict),
 		DMARC:     rules.DMARC{Result: f.Auth.DMARC.Result, Policy: f.Auth.DMARC.Policy, Domain: f.Auth.DMARC.Domain},
 		Automatic: m.Automatic.Kind,

@@ -245,3 +245,19 @@ func TestNoRuleAnswersWhatIsHidden(t *testing.T) {
 		t.Error("it was answered")
 	}
 }
+
+// A subject that has no end costs its beginning, however many rules look for numbers.
+func TestNumbersInALongSubject(t *testing.T) {
+	d := newDesk(t)
+	d.furnishRules()
+	d.rule(store.Rule{Name: "Jira", Condition: `message.subject.size() <= 32768`,
+		Actions: store.RuleActions{Extract: &store.RuleExtract{Field: "jira", From: store.ExtractSubject, Pattern: `ABC-\d+`}}})
+	first := d.deliver(letter{from: "carla@ext.example", subject: strings.Repeat("word ", 10_000) + "ABC-1"})
+	if trace := d.activities(first.Ticket)[0].Rules; len(trace) != 1 || len(trace[0].Did) != 0 {
+		t.Errorf("the trace is %+v", trace)
+	}
+	second := d.deliver(letter{from: "carla@ext.example", subject: strings.Repeat("word ", 100) + "ABC-2"})
+	if r := d.deliver(letter{from: "carla@ext.example", subject: strings.Repeat("word ", 10_000) + "ABC-2"}); r.Ticket == second.Ticket {
+		t.Error("it was looked for to the end")
+	}
+}
