@@ -261,3 +261,27 @@ func TestNumbersInALongSubject(t *testing.T) {
 		t.Error("it was looked for to the end")
 	}
 }
+
+// Of a mail that a rule puts into the quarantine nothing else is done, nor told.
+func TestTheTraceOfWhatIsPutAside(t *testing.T) {
+	d := newDesk(t)
+	d.furnishRules()
+	d.rule(store.Rule{Name: "First", Actions: store.RuleActions{Priority: store.PriorityHigh, TemplateID: "wait", Note: "n", WatcherIDs: []string{d.anna.ID}}})
+	d.rule(store.Rule{Name: "Spam", Condition: `message.subject == "spam"`, Actions: store.RuleActions{Quarantine: true, AddTags: []string{"spam"}}})
+	const want = "First [] [] Spam [quarantine] []"
+	in := d.incoming(letter{from: "carla@ext.example", subject: "spam", verdict: store.Verified})
+	x, err := d.Explain(d.ctx, in)
+	if err != nil || traced(x.Rules) != want || !x.Effects.Quarantine || len(x.Effects.Templates)+x.Effects.Notes+len(x.Effects.Watchers) != 0 {
+		t.Errorf("explain says %s, %+v, %v", traced(x.Rules), x.Effects, err)
+	}
+	d.take(in)
+	if got := traced(d.quarantined()[0].Rules); got != want {
+		t.Errorf("the quarantine says %s", got)
+	}
+	high := d.deliver(letter{from: "carla@ext.example", subject: "hello", verdict: store.Verified})
+	reply := d.incoming(letter{from: "carla@ext.example", subject: fmt.Sprintf("[T#%d] spam", high.Ticket), verdict: store.Verified})
+	d.rule(store.Rule{Name: "Reply", Condition: `message.subject.endsWith("spam")`, Actions: store.RuleActions{Quarantine: true}})
+	if r := d.take(reply)[0]; r.Outcome != OutcomeQuarantine || traced(d.quarantined()[0].Rules) != "First [] [] Reply [quarantine] []" {
+		t.Errorf("%+v: %s", r, traced(d.quarantined()[0].Rules))
+	}
+}

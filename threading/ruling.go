@@ -68,10 +68,26 @@ func (r *ruling) run(ctx context.Context, list []*rule) {
 			for _, later := range list[i+1:] {
 				r.trace = append(r.trace, store.RuleTrace{ID: later.ID, Name: later.Name, Result: store.RuleStopped})
 			}
-			return
+			break
 		}
 	}
+	if r.quarantine {
+		r.putAside()
+	}
 }
+
+// putAside takes back what rules said beside the quarantine: of a mail that lies there
+// nothing is done.
+func (r *ruling) putAside() {
+	r.words, r.watchers, r.fields = nil, nil, nil
+	for i := range r.trace {
+		t := &r.trace[i]
+		t.Did = slices.DeleteFunc(t.Did, func(line string) bool { return line != quarantineLine })
+	}
+}
+
+// quarantineLine is the line of a trace that tells of the quarantine.
+const quarantineLine = "quarantine"
 
 // look lets one rule look, and act where it holds.
 func (r *ruling) look(ctx context.Context, one *rule) store.RuleTrace {
@@ -261,7 +277,7 @@ func (r *ruling) ask(one *rule, trace *store.RuleTrace) {
 		trace.Refused = append(trace.Refused, "quarantine: "+r.spared)
 	case a.Quarantine:
 		r.quarantine = true
-		trace.Did = append(trace.Did, "quarantine")
+		trace.Did = append(trace.Did, quarantineLine)
 	}
 	if a.NoAcknowledgement {
 		r.silent = true
