@@ -97,13 +97,13 @@ func (tx *Tx) SetFieldValue(ctx context.Context, number int64, fieldID, value st
 		ON CONFLICT (ticket, field_id) DO UPDATE SET value = excluded.value`, number, fieldID, value)
 }
 
-// TicketsByField gives the tickets that have one of the values, the newest first
-// and at most limit.
+// TicketsByField gives the tickets that have one of the values, which are given in
+// upper case and found in any (of ASCII), the newest first and at most limit.
 func (tx *Tx) TicketsByField(ctx context.Context, fieldID string, values []string, limit int) ([]int64, error) {
 	if len(values) == 0 {
 		return nil, nil
 	}
-	condition, args := tx.in("value", 3, values)
+	condition, args := tx.in("upper(value)", 3, values)
 	return list(ctx, tx, func(r Rows, n *int64) error { return r.Scan(n) },
 		`SELECT ticket FROM field_values WHERE field_id = $1 AND `+condition+` ORDER BY ticket DESC LIMIT $2`,
 		append([]any{fieldID, limit}, args...)...)

@@ -37,13 +37,23 @@ type Escalation struct {
 }
 
 // PutCalendar adds or replaces a calendar; a name that another one has is a
-// conflict (ReasonDuplicate).
+// conflict (ReasonDuplicate), and so is another name for one that the condition of a
+// rule names (ReasonInUse).
 func (tx *Tx) PutCalendar(ctx context.Context, c Calendar) error {
+	desk, err := tx.deskToChange(ctx)
+	if err != nil {
+		return err
+	}
+	if had := desk.Calendar(c.ID); had != nil && had.Name != c.Name {
+		if err := desk.named(c.ID); err != nil {
+			return err
+		}
+	}
 	return tx.putThing(ctx, thingCalendar, c.ID, c.Name, c)
 }
 
-// DeleteCalendar removes a calendar; one that a service level counts by is a
-// conflict (ReasonInUse).
+// DeleteCalendar removes a calendar; one that a service level counts by, or a rule, is
+// a conflict (ReasonInUse).
 func (tx *Tx) DeleteCalendar(ctx context.Context, id string) error {
 	desk, err := tx.deskToChange(ctx)
 	if err != nil {
@@ -53,6 +63,9 @@ func (tx *Tx) DeleteCalendar(ctx context.Context, id string) error {
 		if l.CalendarID == id {
 			return inUse("service level " + l.Name)
 		}
+	}
+	if err := desk.ruled(id); err != nil {
+		return err
 	}
 	return tx.deleteThing(ctx, thingCalendar, "calendar", id)
 }
@@ -82,6 +95,11 @@ func (tx *Tx) DeleteServiceLevel(ctx context.Context, id string) error {
 // Calendar gives a calendar, or nil.
 func (d *Desk) Calendar(id string) *Calendar {
 	return thing(d.Calendars, id, func(c *Calendar) string { return c.ID })
+}
+
+// CalendarByName gives a calendar, or nil.
+func (d *Desk) CalendarByName(name string) *Calendar {
+	return thing(d.Calendars, name, func(c *Calendar) string { return c.Name })
 }
 
 // ServiceLevel gives a service level, or nil.

@@ -17,11 +17,16 @@ type Rule struct {
 	Active       bool        `json:"active"`
 	Position     int         `json:"position"` // the lowest comes first
 	When         RuleWhen    `json:"when"`
-	Event        RuleEvent   `json:"event"`         // of RuleOnTime
-	AfterMinutes int         `json:"after_minutes"` // of RuleOnTime, at least 1
-	Condition    string      `json:"condition"`     // CEL; "": it always holds
+	Event        RuleEvent   `json:"event"`                 // of RuleOnTime
+	AfterMinutes int         `json:"after_minutes"`         // of RuleOnTime, at least 1
+	CalendarID   string      `json:"calendar_id,omitempty"` // of RuleOnTime: its minutes alone count; "": day and night
+	Condition    string      `json:"condition"`             // CEL; "": it always holds
 	Actions      RuleActions `json:"actions"`
 	Stop         bool        `json:"stop"` // no later rule looks where this one held
+
+	// Calendars are the ids of the calendars that the condition names. Who reads the
+	// condition writes them here; by them a calendar can be neither deleted nor renamed.
+	Calendars []string `json:"calendars,omitempty"`
 }
 
 // RuleWhen says when a rule looks.
@@ -139,9 +144,20 @@ func (d *Desk) sortRules() {
 func (d *Desk) ruled(id string) error {
 	for _, r := range d.Rules {
 		a := r.Actions
-		ids := append([]string{a.ChannelID, a.StatusID, a.MarkerID, a.OwnerID, a.ResponsibleID, a.TemplateID, a.WebhookID}, a.WatcherIDs...)
-		if slices.Contains(ids, id) {
+		ids := append([]string{a.ChannelID, a.StatusID, a.MarkerID, a.OwnerID, a.ResponsibleID, a.TemplateID, a.WebhookID, r.CalendarID}, a.WatcherIDs...)
+		if slices.Contains(ids, id) || slices.Contains(r.Calendars, id) {
 			return inUse("rule " + r.Name)
+		}
+	}
+	return nil
+}
+
+// named errs with a conflict (ReasonInUse) where the condition of a rule has the name
+// of a calendar.
+func (d *Desk) named(calendarID string) error {
+	for _, r := range d.Rules {
+		if slices.Contains(r.Calendars, calendarID) {
+			return inUse("the condition of rule " + r.Name)
 		}
 	}
 	return nil
@@ -245,10 +261,10 @@ func (tx *Tx) LastTicketBy(ctx context.Context, at time.Time) (int64, error) {
 	return tx.count(ctx, `SELECT number FROM tickets WHERE created_at <= $1 ORDER BY number DESC LIMIT 1`, us(at))
 }
 
-// LastActivity gives the newest entry of a ticket's history. Error: not_found.
-func (tx *Tx) LastActivity(ctx context.Context, ticket int64) (Activity, error) {
-	return first(ctx, tx, "activity", scanActivity, `SELECT `+activityColumns+` FROM activities
-		WHERE ticket = $1 ORDER BY seq DESC LIMIT 1`, ticket)
+// NewestActivities gives the newest entries of a ticket's history, the last one first.
+func (tx *Tx) NewestActivities(ctx context.Context, ticket int64, limit int) ([]Activity, error) {
+	return list(ctx, tx, scanActivity, `SELECT `+activityColumns+` FROM activities
+		WHERE ticket = $1 ORDER BY seq DESC LIMIT $2`, ticket, limit)
 }
 
 // IncomingMails gives mails that came in, newest first, beginning behind the id

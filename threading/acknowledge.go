@@ -73,13 +73,13 @@ func (f *filing) mayAcknowledge(ctx context.Context, t store.Ticket, a store.Act
 	case f.ours(f.author):
 		return false, "it came from an address of our own", nil
 	}
-	return f.withinBudget(ctx, t, channel, f.author.Key())
+	return f.withinBudget(ctx, t, channel, f.author.Key(), 0)
 }
 
 // withinBudget holds the limits of automatic mail: per address and day, one only
 // where the ticket has no known contact, and per hour for all. Acknowledgements
-// and the answers of rules count together.
-func (w *work) withinBudget(ctx context.Context, t store.Ticket, channel *store.Channel, key string) (bool, string, error) {
+// and the answers of rules count together, and so do those that are only foreseen.
+func (w *work) withinBudget(ctx context.Context, t store.Ticket, channel *store.Channel, key string, foreseen int) (bool, string, error) {
 	limit := channel.AckLimit
 	if limit == 0 {
 		limit = defaultAckLimit
@@ -94,11 +94,11 @@ func (w *work) withinBudget(ctx context.Context, t store.Ticket, channel *store.
 	}
 	kinds := []store.MailKind{store.MailAck, store.MailTemplate}
 	sent, err := w.tx.CountAutomatic(ctx, key, kinds, w.now.Add(-24*time.Hour))
-	if err != nil || sent >= limit {
+	if err != nil || sent+foreseen >= limit {
 		return false, "the address had its acknowledgements of the day", err
 	}
 	all, err := w.tx.CountAutomatic(ctx, "", kinds, w.now.Add(-time.Hour))
-	if err != nil || all >= w.s.opt.AcksPerHour {
+	if err != nil || all+foreseen >= w.s.opt.AcksPerHour {
 		return false, "the acknowledgements of the hour are used up", err
 	}
 	return true, "a verified sender's new ticket", nil

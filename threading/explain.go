@@ -118,8 +118,9 @@ type ExplainedEffects struct {
 	Tags              []string       `json:"tags"`
 	Watchers          []string       `json:"watcher_ids"`
 	Fields            map[string]any `json:"fields"`
-	Notes             int            `json:"notes"` // how many
-	Templates         []string       `json:"template_ids"`
+	Notes             int            `json:"notes"`        // how many
+	Templates         []string       `json:"template_ids"` // of the answers that would go out
+	Webhooks          []string       `json:"webhook_ids"`
 	Quarantine        bool           `json:"quarantine"`
 	NoAcknowledgement bool           `json:"no_acknowledgement"`
 }
@@ -254,8 +255,13 @@ func (f *filing) explainEffects(ctx context.Context, x *Explanation, to target, 
 			return err
 		}
 	}
-	if done, err := f.explainRules(ctx, x, to, d, who, &t); done || err != nil {
+	by, err := f.explainRules(ctx, to, d, who, &t)
+	if err != nil {
 		return err
+	}
+	if by.tell(x); by != nil && by.quarantine {
+		x.Match.Outcome, x.Match.Reason, x.Match.Ticket = string(OutcomeQuarantine), reasonRule, nil
+		return nil
 	}
 	if agent := f.agent(); agent != nil {
 		e.actor = agent.ID
@@ -267,15 +273,24 @@ func (f *filing) explainEffects(ctx context.Context, x *Explanation, to target, 
 	for _, n := range notices(f.desk, t, watchers, e) {
 		x.Notify = append(x.Notify, n.agent.ID)
 	}
-	if d.Outcome != OutcomeNew {
+	if err := f.explainAcknowledgement(ctx, x, d, who, t, by); err != nil || by == nil {
+		return err
+	}
+	err = by.foresee(ctx, x.Acknowledge.Will)
+	by.tell(x)
+	return err
+}
+
+// explainAcknowledgement tells whether the mail would be acknowledged.
+func (f *filing) explainAcknowledgement(ctx context.Context, x *Explanation, d Decision, who person, t store.Ticket, by *ruling) (err error) {
+	switch {
+	case d.Outcome != OutcomeNew:
 		x.Acknowledge.Why = "only a new ticket is acknowledged"
-		return nil
-	}
-	if x.Effects != nil && x.Effects.NoAcknowledgement {
+	case by != nil && by.silent:
 		x.Acknowledge.Why = "a rule says so"
-		return nil
+	default:
+		x.Acknowledge.Will, x.Acknowledge.Why, err = f.mayAcknowledge(ctx, t, f.activity(d, who, t))
 	}
-	x.Acknowledge.Will, x.Acknowledge.Why, err = f.mayAcknowledge(ctx, t, f.activity(d, who, t))
 	return err
 }
 

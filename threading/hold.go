@@ -242,6 +242,7 @@ func (s *Service) Release(ctx context.Context, agent *store.Agent, id string, in
 	}
 	var number int64
 	_, err = s.file(ctx, m, func(f *filing, ctx context.Context) error {
+		f.vouched = true
 		if err := f.release(ctx, id); err != nil {
 			return err
 		}

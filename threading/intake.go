@@ -196,6 +196,7 @@ type filing struct {
 	behalf   *store.Agent       // who filed the mail for the customer that author is; nil: the author himself
 	mailed   bool               // a trusted mailer wrote it, for the customer that author is
 	released bool               // an admin, or a later look-up, let it out of the quarantine
+	vouched  bool               // an admin did
 	misnamed bool               // an agent filed it for what is no customer
 	refs     []store.MessageRef // what is known of the ids that the mail names
 	dry      bool               // it is only explained, or tried

@@ -69,7 +69,7 @@ type calendars struct {
 }
 
 // calendarsOf reads the calendars of a desk once. One that can't be read any more,
-// its zone being gone, is always open.
+// its zone being gone, is nil: always open to a service level.
 func (s *Service) calendarsOf(desk *store.Desk) *calendars {
 	if last := s.calendars.Load(); last != nil && last.desk == desk {
 		return last
@@ -78,7 +78,7 @@ func (s *Service) calendarsOf(desk *store.Desk) *calendars {
 	for _, c := range desk.Calendars {
 		cal, err := calendar.New(c)
 		if err != nil {
-			s.log.Error("a calendar can't be read; its service levels count day and night", "calendar", c.Name, "err", err)
+			s.log.Error("a calendar can't be read; its service levels count day and night, its rules do not look", "calendar", c.Name, "err", err)
 		}
 		read.byID[c.ID] = cal
 	}

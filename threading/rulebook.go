@@ -74,8 +74,8 @@ func uses(list []*rule, part string) bool {
 	return false
 }
 
-// CheckRule says what is wrong with a rule for a desk: invalid, with the field.
-func (s *Service) CheckRule(desk *store.Desk, r store.Rule) error {
+// CheckRule is RuleChecker.Check.
+func (s *Service) CheckRule(desk *store.Desk, r *store.Rule) error {
 	return RuleChecker{conditions: s.conditions}.Check(desk, r)
 }
 

@@ -114,6 +114,9 @@ func (r *ruling) carryOut(ctx context.Context, about *store.Activity) error {
 	if err := r.settle(ctx); err != nil {
 		return err
 	}
+	if err := r.sift(ctx, about); err != nil {
+		return err
+	}
 	e := turned(r.before, *r.t, &store.Agent{})
 	became, err := r.watch(ctx)
 	if err != nil {
@@ -123,28 +126,33 @@ func (r *ruling) carryOut(ctx context.Context, about *store.Activity) error {
 		r.changes = append(r.changes, store.Change{Field: "watchers", To: r.agentName(one.agentID)})
 	}
 	e.became = append(e.became, became...)
-	if len(r.changes) > 0 {
-		if err := r.record(ctx, e); err != nil {
-			return err
-		}
+	if len(r.changes) == 0 {
+		return r.speak(ctx, about, false)
 	}
-	return r.speak(ctx, about, false)
+	a, err := r.record(ctx, e)
+	if err != nil {
+		return err
+	}
+	if err := r.speak(ctx, about, false); err != nil {
+		return err
+	}
+	return r.amend(ctx, a)
 }
 
 // record writes the change into the history, and tells of it.
-func (r *ruling) record(ctx context.Context, e event) error {
+func (r *ruling) record(ctx context.Context, e event) (*store.Activity, error) {
 	a := r.statusChange(*r.t, nil, r.changes)
 	a.Rules, a.Comment = r.kept(), "By "+strings.Join(r.names(), ", ")
 	if err := r.history(ctx, r.t, &a); err != nil {
-		return err
+		return nil, err
 	}
 	if err := r.indexFields(ctx, *r.t, a); err != nil {
-		return err
+		return nil, err
 	}
 	if err := r.loseWatchers(ctx, *r.t, &e); err != nil {
-		return err
+		return nil, err
 	}
-	return r.notify(ctx, *r.t, a, e)
+	return &a, r.notify(ctx, *r.t, a, e)
 }
 
 // names gives the names of the rules that did something.

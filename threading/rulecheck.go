@@ -20,26 +20,46 @@ const (
 
 // Check says what is wrong with a rule for a desk: invalid, with the field. It
 // holds the condition and its types, that all is there which the rule names, and
-// that it asks for nothing that can't be done at its time.
-func (c RuleChecker) Check(desk *store.Desk, r store.Rule) error {
+// that it asks for nothing that can't be done at its time. It notes on the rule which
+// calendars its condition names.
+func (c RuleChecker) Check(desk *store.Desk, r *store.Rule) error {
 	if r.Name == "" || len(r.Name) > maxRuleName {
 		return store.Invalid("name", "is required, at most %d bytes", maxRuleName)
 	}
-	if err := checkWhen(r); err != nil {
+	if err := checkWhen(desk, *r); err != nil {
 		return err
 	}
-	if _, err := c.conditions.Compile(rules.Kind(r.When), r.Condition); err != nil {
+	condition, err := c.conditions.Compile(rules.Kind(r.When), r.Condition)
+	if err == nil {
+		r.Calendars, err = calendarsNamed(desk, condition)
+	}
+	if err != nil {
 		return store.Invalid("condition", "%s", faultMessage(err))
 	}
 	for _, check := range []func(*store.Desk, store.Rule) error{checkNamed, checkWords, checkAnswer, checkFills} {
-		if err := check(desk, r); err != nil {
+		if err := check(desk, *r); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func checkWhen(r store.Rule) error {
+// calendarsNamed gives the ids of the calendars that a condition names, each once.
+func calendarsNamed(desk *store.Desk, c *rules.Condition) ([]string, error) {
+	var ids []string
+	for _, named := range c.Calendars() {
+		found := desk.CalendarByName(named.Name)
+		if found == nil {
+			return nil, &rules.Fault{Line: named.Line, Column: named.Column, Message: "there is no calendar of this name"}
+		}
+		if !slices.Contains(ids, found.ID) {
+			ids = append(ids, found.ID)
+		}
+	}
+	return ids, nil
+}
+
+func checkWhen(desk *store.Desk, r store.Rule) error {
 	events := []store.RuleEvent{store.RuleCreated, store.RuleStatus, store.RuleIncoming, store.RuleOutgoing, store.RuleActivity}
 	switch r.When {
 	case store.RuleOnTime:
@@ -49,6 +69,9 @@ func checkWhen(r store.Rule) error {
 		if r.AfterMinutes < 1 || r.AfterMinutes > maxRuleMinutes {
 			return store.Invalid("after_minutes", "must be 1 to %d", maxRuleMinutes)
 		}
+		if r.CalendarID != "" && desk.Calendar(r.CalendarID) == nil {
+			return store.Invalid("calendar_id", "there is no such calendar")
+		}
 		return nil
 	case store.RuleOnIntake, store.RuleOnChange:
 	default:
@@ -56,6 +79,9 @@ func checkWhen(r store.Rule) error {
 	}
 	if r.Event != "" || r.AfterMinutes != 0 {
 		return store.Invalid("event", "only a rule of the kind time has an event and minutes")
+	}
+	if r.CalendarID != "" {
+		return store.Invalid("calendar_id", "only a rule of the kind time counts minutes")
 	}
 	return nil
 }

@@ -6,13 +6,13 @@ import (
 	"ticketgate/store"
 )
 
-// explainRules tells what the rules of the intake would make of a mail; t is the
-// ticket that it would open or be appended to, and becomes what they choose. done
-// tells that the mail would go to the quarantine.
-func (f *filing) explainRules(ctx context.Context, x *Explanation, to target, d Decision, who person, t *store.Ticket) (done bool, err error) {
+// explainRules lets the rules of the intake look at a mail; t is the ticket that it
+// would open or be appended to, and becomes what they choose. nil stands for no rules.
+func (f *filing) explainRules(ctx context.Context, to target, d Decision, who person, t *store.Ticket) (*ruling, error) {
 	var by *ruling
+	var err error
+	a := f.activity(d, who, *t)
 	if d.Outcome == OutcomeAppend {
-		a := f.activity(d, who, *t)
 		by, err = f.judgeAppended(ctx, d, who, t, &a)
 	} else if list := f.s.rulebook(f.desk).byWhen[store.RuleOnIntake]; len(list) > 0 {
 		if by, err = f.judgeOpening(ctx, list, to, d, who); err == nil && t.Number == 0 {
@@ -20,29 +20,35 @@ func (f *filing) explainRules(ctx context.Context, x *Explanation, to target, d 
 		}
 	}
 	if by == nil || err != nil {
-		return false, err
+		return nil, err
 	}
-	x.Rules, x.Effects = some(by.trace), by.effects()
-	if by.quarantine {
-		x.Match.Outcome, x.Match.Reason, x.Match.Ticket = string(OutcomeQuarantine), reasonRule, nil
+	return by, by.sift(ctx, &a)
+}
+
+// tell tells what the rules said and would do.
+func (r *ruling) tell(x *Explanation) {
+	if r != nil {
+		x.Rules, x.Effects = some(r.trace), r.effects()
 	}
-	return by.quarantine, nil
 }
 
 // effects tells what the ticket became, and what else is to be done.
 func (r *ruling) effects() *ExplainedEffects {
 	x := &ExplainedEffects{
 		ChannelID: r.t.ChannelID, StatusID: r.t.StatusID, Priority: r.t.Priority, MarkerID: r.t.MarkerID, OwnerID: r.t.OwnerID,
-		ResponsibleID: r.t.ResponsibleID, Tags: some(r.t.Tags), Watchers: some(r.watchers), Fields: r.fields, Templates: []string{},
+		ResponsibleID: r.t.ResponsibleID, Tags: some(r.t.Tags), Watchers: some(r.watchers), Fields: r.fields, Templates: []string{}, Webhooks: []string{},
 		Quarantine: r.quarantine, NoAcknowledgement: r.silent,
 	}
 	if x.Fields == nil {
 		x.Fields = map[string]any{}
 	}
 	for _, say := range r.words {
-		if say.note != "" {
+		switch {
+		case say.note != "":
 			x.Notes++
-		} else {
+		case say.webhook != "":
+			x.Webhooks = append(x.Webhooks, say.webhook)
+		default:
 			x.Templates = append(x.Templates, say.template)
 		}
 	}

@@ -12,9 +12,10 @@ import (
 
 // Bounds of the numbers of other systems.
 const (
-	maxForeignNumber  = 100 // octets
-	maxForeignNumbers = 10  // that a subject names
-	maxForeignTickets = 10  // that have one of them
+	maxForeignNumber  = 100     // octets
+	maxNumberSubject  = 2 << 10 // octets of a subject in which they are looked for
+	maxForeignNumbers = 10      // that a subject names
+	maxForeignTickets = 10      // that have one of them
 )
 
 // number gives the number that a rule takes out of a mail, or "".
@@ -23,7 +24,7 @@ func (r *rule) number(f *rules.Facts) string {
 	if e == nil || r.pattern == nil || f.Message == nil {
 		return ""
 	}
-	places := []string{f.Message.Subject}
+	places := []string{shortened(f.Message.Subject, maxNumberSubject)}
 	if e.From == store.ExtractText {
 		places = append(places, f.Message.Text)
 	}
@@ -58,7 +59,7 @@ func (g *gatherer) foreignNumbers(ctx context.Context) error {
 	if len(g.Message.Duplicated) > 0 {
 		void = "a header field stands twice"
 	}
-	subject := shortened(g.Message.Subject, rules.MaxText)
+	subject := shortened(g.Message.Subject, maxNumberSubject)
 	for _, r := range g.s.rulebook(g.desk).byWhen[store.RuleOnIntake] {
 		if r.pattern == nil {
 			continue

@@ -23,8 +23,19 @@ func (w *work) ruleMoment() rules.Moment {
 	now := w.now.In(w.s.opt.Timezone)
 	return rules.Moment{
 		Now: now, Date: now.Format(time.DateOnly), Weekday: strings.ToLower(now.Weekday().String()),
-		Hour: int64(now.Hour()), Minute: int64(now.Minute()),
+		Hour: int64(now.Hour()), Minute: int64(now.Minute()), Calendar: w.calendarNamed,
 	}
+}
+
+// calendarNamed gives a calendar as conditions count by it. Where a service level
+// would take one that can't be read for open day and night, a rule does not look.
+func (w *work) calendarNamed(name string) rules.Hours {
+	if c := w.desk.CalendarByName(name); c != nil {
+		if read := w.s.calendarsOf(w.desk).byID[c.ID]; read != nil {
+			return read
+		}
+	}
+	return nil
 }
 
 // ruleTicket writes a ticket as conditions see it, in place: an earlier rule may
@@ -35,6 +46,7 @@ func (w *work) ruleTicket(into *rules.Ticket, t store.Ticket) {
 		Responsibility: w.desk.Responsibility(t.ChannelID, t.StatusID), Closed: !t.ClosedAt.IsZero(), Priority: string(t.Priority),
 		Marker: w.markerName(t.MarkerID), Tags: t.Tags, Owner: w.agentKey(t.OwnerID), Responsible: w.agentKey(t.ResponsibleID),
 		New: into.New, Fields: into.Fields, Waiting: t.SuggestedTicket != 0,
+		CreatedAt: t.CreatedAt, UpdatedAt: t.UpdatedAt, LastIncomingAt: t.LastIncomingAt, LastOutgoingAt: t.LastOutgoingAt, StatusAt: t.StatusAt,
 		SinceCreated: w.minutesSince(t.CreatedAt), SinceIncoming: w.minutesSince(t.LastIncomingAt), SinceOutgoing: w.minutesSince(t.LastOutgoingAt),
 		SinceActivity: w.minutesSince(t.UpdatedAt), InStatus: w.minutesSince(t.StatusAt),
 	}
@@ -136,7 +148,7 @@ func (f *filing) ruleMessage(list []*rule) *rules.Message {
 	m := f.Message
 	out := &rules.Message{
 		EnvelopeFrom: addressKey(f.From), ReplyTo: addressKeys(m.ReplyTo), To: addressKeys(m.To), Cc: addressKeys(m.Cc),
-		Subject: m.Subject, Text: shortened(m.Text, rules.MaxText), ReplyText: shortened(m.ReplyText, rules.MaxText),
+		Subject: shortened(m.Subject, rules.MaxText), Text: shortened(m.Text, rules.MaxText), ReplyText: shortened(m.ReplyText, rules.MaxText),
 		HTML: shortened(m.HTML, rules.MaxText), Size: int64(len(f.Raw)), Verdict: string(f.Auth.Verdict),
 		DMARC:     rules.DMARC{Result: f.Auth.DMARC.Result, Policy: f.Auth.DMARC.Policy, Domain: f.Auth.DMARC.Domain},
 		Automatic: m.Automatic.Kind,

@@ -115,6 +115,9 @@ func (f *filing) writeRuled(ctx context.Context, by *ruling, t *store.Ticket, a 
 	if err := by.settle(ctx); err != nil {
 		return err
 	}
+	if err := by.sift(ctx, a); err != nil {
+		return err
+	}
 	a.Rules, e.quiet = by.kept(), e.quiet || by.silent
 	if a.Changes = by.changes; by.fresh { // what it is made as is no change, but for what nothing else shows
 		a.Changes = fieldChanges(by.changes)
@@ -136,7 +139,10 @@ func (f *filing) writeRuled(ctx context.Context, by *ruling, t *store.Ticket, a 
 	if err := f.write(ctx, t, a, e); err != nil {
 		return err
 	}
-	return by.speak(ctx, a, true)
+	if err := by.speak(ctx, a, true); err != nil {
+		return err
+	}
+	return by.amend(ctx, a)
 }
 
 func fieldChanges(changes []store.Change) []store.Change {
@@ -150,10 +156,10 @@ func fieldChanges(changes []store.Change) []store.Change {
 }
 
 // spared says why no rule puts the mail into the quarantine: somebody has seen it
-// and wants it filed.
+// and wants it filed. Nobody has seen what a later look-up lets out.
 func (f *filing) spared() string {
 	switch {
-	case f.released:
+	case f.vouched:
 		return "it was let out of there"
 	case f.handed != nil, f.behalf != nil:
 		return "an agent handed it in"

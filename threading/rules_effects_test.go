@@ -424,5 +424,5 @@ func TestRuleCallsAWebhook(t *testing.T) {
 	if store.ReasonOf(err) != store.ReasonInUse {
 		t.Errorf("it was deleted: %v", err)
 	}
-	wantField(t, d.CheckRule(d.desk(), store.Rule{Name: "x", When: store.RuleOnIntake, Condition: "true", Actions: store.RuleActions{WebhookID: "none"}}), "actions.webhook_id")
+	wantField(t, d.CheckRule(d.desk(), &store.Rule{Name: "x", When: store.RuleOnIntake, Condition: "true", Actions: store.RuleActions{WebhookID: "none"}}), "actions.webhook_id")
 }

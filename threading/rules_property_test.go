@@ -10,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"ticketgate/store"
+	"ticketgate/threading/calendar"
 )
 
 // oddConditions hold, don't, err, cost too much, or can't be read.
@@ -103,6 +104,13 @@ func TestRulesOnATimeOverTwoNodes(t *testing.T) {
 	d.rule(store.Rule{Name: "Close", When: store.RuleOnTime, Event: store.RuleCreated, AfterMinutes: 60,
 		Condition: `ticket.status == "New"`, Actions: store.RuleActions{StatusID: d.statusID(statusClosed), Note: "closed"}})
 	d.rule(store.Rule{Name: "Heard", When: store.RuleOnTime, Event: store.RuleIncoming, AfterMinutes: 60, Actions: store.RuleActions{AddTags: []string{"heard"}, Note: "heard"}})
+	hours := map[string][]string{}
+	for _, day := range calendar.Weekdays() {
+		hours[day] = []string{"11:00-24:00"}
+	}
+	d.putCalendar(store.Calendar{ID: "hours", Name: "Hours", Timezone: "UTC", Hours: hours})
+	d.rule(store.Rule{Name: "Business", When: store.RuleOnTime, Event: store.RuleIncoming, AfterMinutes: 60, CalendarID: "hours",
+		Condition: `time.business_minutes("Hours", ticket.created_at) >= 60`, Actions: store.RuleActions{AddTags: []string{"hours"}, Note: "business"}})
 	run := func() {
 		t.Helper()
 		var wg sync.WaitGroup
@@ -131,7 +139,7 @@ func TestRulesOnATimeOverTwoNodes(t *testing.T) {
 		for _, a := range d.activities(number) {
 			said[a.Text+a.Comment]++
 		}
-		if said["closed"] != 1 || said["heard"] != 1 || said["By Close"] != 1 || said["By Heard"] != 1 {
+		if said["closed"] != 1 || said["heard"] != 1 || said["By Close"] != 1 || said["By Heard"] != 1 || said["business"] != 1 || said["By Business"] != 1 {
 			t.Fatalf("%d: %v", number, said)
 		}
 		if d.status(number) != statusClosed {

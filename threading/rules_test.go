@@ -25,7 +25,7 @@ func (d *desk) rule(r store.Rule) store.Rule {
 		r.Position = len(d.desk().Rules) + 1
 	}
 	r.Active = true
-	if err := d.CheckRule(d.desk(), r); err != nil {
+	if err := d.CheckRule(d.desk(), &r); err != nil {
 		d.t.Fatalf("%s: %v", r.Condition, err)
 	}
 	d.update(func(ctx context.Context, tx *store.Tx) error { return tx.PutRule(ctx, r) })

@@ -28,11 +28,15 @@ func (s *Service) RunTimeRules(ctx context.Context) error {
 		return err
 	}
 	for _, r := range list {
+		until, ok := s.due(desk, r, s.now())
+		if !ok {
+			continue
+		}
 		mark, ok := marks[r.ID]
 		if !ok || mark.Event != r.Event {
-			err = s.startRule(ctx, r)
+			err = s.startRule(ctx, r, until)
 		} else {
-			err = s.runTimeRule(ctx, r, mark)
+			err = s.runTimeRule(ctx, r, mark, until)
 		}
 		if err != nil {
 			return err
@@ -65,15 +69,24 @@ func (s *Service) ruleMarks(ctx context.Context, list []*rule) (map[string]store
 	return marks, nil
 }
 
-// due is the time at which an event must have been for a rule to look now.
-func (r *rule) due(now time.Time) time.Time {
-	return now.Add(-time.Duration(r.AfterMinutes) * time.Minute)
+// due gives the time by which an event must have been for a rule to look now. It is
+// false where no event can have been: the calendar does not open, or can't be read.
+func (s *Service) due(desk *store.Desk, r *rule, now time.Time) (time.Time, bool) {
+	after := time.Duration(r.AfterMinutes) * time.Minute
+	if r.CalendarID == "" {
+		return now.Add(-after), true
+	}
+	hours := s.calendarsOf(desk).byID[r.CalendarID]
+	if hours == nil {
+		return time.Time{}, false
+	}
+	return hours.Back(now, after)
 }
 
 // startRule sets a rule's first mark: at what falls due now.
-func (s *Service) startRule(ctx context.Context, r *rule) error {
+func (s *Service) startRule(ctx context.Context, r *rule, until time.Time) error {
 	return s.do(ctx, func(ctx context.Context, w *work) error {
-		mark := store.RuleMark{RuleID: r.ID, Event: r.Event, At: r.due(w.now), Ticket: 0}
+		mark := store.RuleMark{RuleID: r.ID, Event: r.Event, At: until, Ticket: 0}
 		if r.Event == store.RuleCreated {
 			var err error
 			if mark.Ticket, err = w.tx.LastTicketBy(ctx, mark.At); err != nil {
@@ -86,10 +99,10 @@ func (s *Service) startRule(ctx context.Context, r *rule) error {
 
 // runTimeRule lets a rule look at all that is due, batch after batch. A ticket
 // that can't be written is passed over, so that it holds up no other.
-func (s *Service) runTimeRule(ctx context.Context, r *rule, mark store.RuleMark) error {
+func (s *Service) runTimeRule(ctx context.Context, r *rule, mark store.RuleMark, until time.Time) error {
 	limit := ruleBatch
 	for {
-		b, err := s.ruleDue(ctx, r, mark, limit)
+		b, err := s.ruleDue(ctx, r, mark, until, limit)
 		if err != nil || len(b.due) == 0 {
 			return err
 		}
@@ -130,10 +143,10 @@ type ruleBatchRun struct {
 }
 
 // ruleDue finds what a rule is to look at next.
-func (s *Service) ruleDue(ctx context.Context, r *rule, mark store.RuleMark, limit int) (*ruleBatchRun, error) {
+func (s *Service) ruleDue(ctx context.Context, r *rule, mark store.RuleMark, until time.Time, limit int) (*ruleBatchRun, error) {
 	b := &ruleBatchRun{rule: r, mark: mark}
 	err := s.db.View(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
-		b.due, err = tx.RuleDue(ctx, mark, r.due(s.now()), limit)
+		b.due, err = tx.RuleDue(ctx, mark, until, limit)
 		return err
 	})
 	if len(b.due) > 0 {
@@ -178,13 +191,34 @@ func (b *ruleBatchRun) look(ctx context.Context, w *work, seen store.Ticket) err
 	return err
 }
 
-// ownEffect tells whether the last thing that happened to a ticket is what this
-// rule itself did: then nothing has happened since.
+// maxTrail bounds how far back a rule looks for what it did itself.
+const maxTrail = 200
+
+// ownEffect tells whether what last happened to a ticket follows from this rule: since
+// anybody else did something rules alone wrote, and this one among them. So rules that
+// wait for what others do come to rest, however slowly they go.
 func (b *ruleBatchRun) ownEffect(ctx context.Context, w *work, t store.Ticket) (bool, error) {
-	if b.rule.Event != store.RuleActivity {
-		return false, nil
+	if b.rule.Event != store.RuleActivity && b.rule.Event != store.RuleStatus {
+		return false, nil // what no rule brings about
 	}
-	a, err := w.tx.LastActivity(ctx, t.Number)
-	own := slices.ContainsFunc(a.Rules, func(one store.RuleTrace) bool { return one.ID == b.rule.ID })
-	return own && a.Author.Kind == store.AuthorSystem, hard(err)
+	trail, err := w.tx.NewestActivities(ctx, t.Number, maxTrail)
+	if err != nil {
+		return false, err
+	}
+	for _, a := range trail {
+		if a.Author.Kind != store.AuthorSystem || len(a.Rules) == 0 {
+			return false, nil
+		}
+		if b.led(a) {
+			return true, nil
+		}
+	}
+	return len(trail) == maxTrail, nil
+}
+
+// led tells whether an entry is this rule's doing, and of the kind that it waits for.
+func (b *ruleBatchRun) led(a store.Activity) bool {
+	mine := slices.ContainsFunc(a.Rules, func(one store.RuleTrace) bool { return one.ID == b.rule.ID && one.Result == store.RuleMatched })
+	return mine && (b.rule.Event == store.RuleActivity ||
+		slices.ContainsFunc(a.Changes, func(c store.Change) bool { return c.Field == "status" }))
 }

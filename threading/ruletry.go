@@ -42,8 +42,8 @@ type TriedMail struct {
 }
 
 // TryRule looks at the newest mails in tickets that the agent sees with a rule,
-// and stores nothing. Mail, contact, company and ticket are as they are kept
-// today; a mail whose bytes are gone is passed over. Errors: invalid, as CheckRule.
+// and stores nothing. It looks at each when it came; mail, contact, company and
+// ticket are as they are kept today, and a mail whose bytes are gone is passed over. Errors: invalid, as CheckRule.
 func (s *Service) TryRule(ctx context.Context, agent *store.Agent, t Trial) (TrialResult, error) {
 	desk, err := s.db.Desk(ctx)
 	if err != nil {
@@ -52,7 +52,7 @@ func (s *Service) TryRule(ctx context.Context, agent *store.Agent, t Trial) (Tri
 	if t.Rule.Name == "" {
 		t.Rule.Name = "trial"
 	}
-	if err := s.CheckRule(desk, t.Rule); err != nil {
+	if err := s.CheckRule(desk, &t.Rule); err != nil {
 		return TrialResult{}, err
 	}
 	run := &trial{s: s, agent: agent, t: t, rule: s.readRule(t.Rule, nil)}
@@ -121,6 +121,7 @@ func (r *trial) one(ctx context.Context, a store.Activity) error {
 		if err != nil || !w.desk.Sees(r.agent.ID, t.ChannelID) {
 			return hard(err)
 		}
+		w.now = a.CreatedAt
 		return r.judge(ctx, &filing{delivered: receivedMail(in), work: w, dry: true}, &t, a)
 	})
 }
@@ -138,6 +139,9 @@ func (r *trial) judge(ctx context.Context, f *filing, t *store.Ticket, a store.A
 	}
 	ruling, err := f.judge(ctx, []*rule{r.rule}, mailLook{t: t, a: a, to: to, who: who, opens: a.Seq == 1})
 	if err != nil {
+		return err
+	}
+	if err := ruling.sift(ctx, &a); err != nil {
 		return err
 	}
 	r.result.Tried++

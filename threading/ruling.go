@@ -40,6 +40,7 @@ type ruling struct {
 	watchers   []string
 	fields     map[string]any
 	words      []said
+	amended    bool // the trace says more than the entry that was written
 }
 
 // said is what a rule has to say: a note, or an answer by a template.
@@ -48,6 +49,9 @@ type said struct {
 	note     string
 	template string
 	webhook  string
+
+	account *store.MailAccount // of an answer that may go: who sends it
+	to      store.Activity     // and what it answers
 }
 
 // run lets rules look, one after the other.
@@ -64,10 +68,26 @@ func (r *ruling) run(ctx context.Context, list []*rule) {
 			for _, later := range list[i+1:] {
 				r.trace = append(r.trace, store.RuleTrace{ID: later.ID, Name: later.Name, Result: store.RuleStopped})
 			}
-			return
+			break
 		}
 	}
+	if r.quarantine {
+		r.putAside()
+	}
 }
+
+// putAside takes back what rules said beside the quarantine: of a mail that lies there
+// nothing is done.
+func (r *ruling) putAside() {
+	r.words, r.watchers, r.fields = nil, nil, nil
+	for i := range r.trace {
+		t := &r.trace[i]
+		t.Did = slices.DeleteFunc(t.Did, func(line string) bool { return line != quarantineLine })
+	}
+}
+
+// quarantineLine is the line of a trace that tells of the quarantine.
+const quarantineLine = "quarantine"
 
 // look lets one rule look, and act where it holds.
 func (r *ruling) look(ctx context.Context, one *rule) store.RuleTrace {
@@ -257,7 +277,7 @@ func (r *ruling) ask(one *rule, trace *store.RuleTrace) {
 		trace.Refused = append(trace.Refused, "quarantine: "+r.spared)
 	case a.Quarantine:
 		r.quarantine = true
-		trace.Did = append(trace.Did, "quarantine")
+		trace.Did = append(trace.Did, quarantineLine)
 	}
 	if a.NoAcknowledgement {
 		r.silent = true
@@ -281,7 +301,7 @@ func (r *ruling) ask(one *rule, trace *store.RuleTrace) {
 	}
 	if a.TemplateID != "" {
 		r.words = append(r.words, said{rule: one, template: a.TemplateID})
-		trace.Did = append(trace.Did, "answer: "+r.templateName(a.TemplateID))
+		trace.Did = append(trace.Did, answerLine+r.templateName(a.TemplateID))
 	}
 }
 

@@ -16,10 +16,11 @@ type work struct {
 	due  []store.Due // ledger rows that were written
 	made string      // the contact that was made of what the CRM said
 
-	written []occurrence     // entries of histories, for the rules to look at
-	cause   []string         // ids of the rules that lead to what is written now
-	timed   int              // how many of them the clocks know of
-	came    []store.Activity // what was moved into tickets, for their clocks
+	written  []occurrence        // entries of histories, for the rules to look at
+	cause    []string            // ids of the rules that lead to what is written now
+	answered map[answeredBy]bool // by rules, of what is looked at here
+	timed    int                 // how many of them the clocks know of
+	came     []store.Activity    // what was moved into tickets, for their clocks
 }
 
 func (s *Service) newWork(ctx context.Context, tx *store.Tx) (*work, error) {

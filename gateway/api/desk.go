@@ -71,6 +71,6 @@ type contacts interface {
 }
 
 type rules interface {
-	CheckRule(desk *store.Desk, r store.Rule) error
+	CheckRule(desk *store.Desk, r *store.Rule) error
 	TryRule(ctx context.Context, agent *store.Agent, t threading.Trial) (threading.TrialResult, error)
 }

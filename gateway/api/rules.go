@@ -30,6 +30,7 @@ type ruleShape struct {
 	When         store.RuleWhen   `json:"when"`
 	Event        store.RuleEvent  `json:"event" doc:"of the kind time; else empty"`
 	AfterMinutes int              `json:"after_minutes"`
+	CalendarID   *string          `json:"calendar_id" doc:"of the kind time: its minutes alone count; null: day and night"`
 	Condition    string           `json:"condition"`
 	Actions      ruleActionsShape `json:"actions"`
 	Stop         bool             `json:"stop"`
@@ -59,7 +60,7 @@ func ruleOf(r store.Rule) ruleShape {
 	a := r.Actions
 	return ruleShape{
 		ID: r.ID, Name: r.Name, Active: r.Active, Position: r.Position, When: r.When, Event: r.Event, AfterMinutes: r.AfterMinutes,
-		Condition: r.Condition, Stop: r.Stop,
+		CalendarID: orNull(r.CalendarID), Condition: r.Condition, Stop: r.Stop,
 		Actions: ruleActionsShape{
 			ChannelID: orNull(a.ChannelID), StatusID: orNull(a.StatusID), Priority: orNull(string(a.Priority)), MarkerID: orNull(a.MarkerID),
 			OwnerID: orNull(a.OwnerID), ResponsibleID: orNull(a.ResponsibleID), FreeOwner: a.FreeOwner, WatcherIDs: some(a.WatcherIDs),
@@ -86,6 +87,7 @@ type ruleInput struct {
 	When         opt[string]           `json:"when" enum:"intake,change,time" doc:"default intake"`
 	Event        opt[string]           `json:"event" enum:"created,status,incoming,outgoing,activity" doc:"of the kind time: what it counts from"`
 	AfterMinutes opt[int]              `json:"after_minutes" minimum:"0" maximum:"527040"`
+	CalendarID   opt[string]           `json:"calendar_id" maxLength:"64" doc:"of the kind time: its minutes alone count; null: day and night"`
 	Condition    opt[string]           `json:"condition" maxLength:"4000" lines:"many" doc:"CEL; empty: it always holds"`
 	Actions      opt[ruleActionsInput] `json:"actions"`
 	Stop         opt[bool]             `json:"stop" doc:"no later rule looks where this one held"`
@@ -125,6 +127,7 @@ func (in *ruleInput) apply(a *api, desk *store.Desk, r *store.Rule) []fieldError
 	in.When.must((*string)(&r.When), "when", &errs)
 	in.Event.into((*string)(&r.Event))
 	in.AfterMinutes.into(&r.AfterMinutes)
+	in.CalendarID.into(&r.CalendarID)
 	in.Condition.into(&r.Condition)
 	in.Stop.must(&r.Stop, "stop", &errs)
 	if in.Actions.Null {
@@ -133,7 +136,7 @@ func (in *ruleInput) apply(a *api, desk *store.Desk, r *store.Rule) []fieldError
 		in.Actions.Value.apply(&r.Actions)
 	}
 	if len(errs) == 0 {
-		errs = refusals(a.Desk.CheckRule(desk, *r))
+		errs = refusals(a.Desk.CheckRule(desk, r))
 	}
 	return errs
 }

@@ -97,3 +97,41 @@ func TestRulesAreTold(t *testing.T) {
 		t.Errorf("the ETag is %s, the answer said %s", now, patched.Header().Get("ETag"))
 	}
 }
+
+// Rules count by calendars, which stay while they do.
+func TestRulesAndCalendars(t *testing.T) {
+	f := newFixture(t)
+	hours := m{"mon": []string{"09:00-17:00"}}
+	office := f.do("admin", "POST", "/calendars", m{"name": "Office", "hours": hours}).is(201).text("id")
+	waited := f.do("admin", "POST", "/calendars", m{"name": "Waited", "hours": hours}).is(201).text("id")
+	rule := m{"name": "Silence", "when": "time", "event": "incoming", "after_minutes": 240, "calendar_id": waited, "condition": `time.open("Office")`}
+	made := f.do("admin", "POST", "/rules", rule).is(201)
+	path := "/rules/" + made.text("id")
+	if got := f.do("admin", "GET", path, nil).is(200).text("calendar_id"); got != waited {
+		t.Errorf("it counts by %s", got)
+	}
+	for _, r := range []reply{
+		f.do("admin", "DELETE", "/calendars/"+office, nil), f.do("admin", "DELETE", "/calendars/"+waited, nil),
+		f.do("admin", "PATCH", "/calendars/"+office, m{"name": "Bureau"}),
+	} {
+		if r.is(409); !strings.Contains(r.Body.String(), "rule Silence") {
+			t.Errorf("the conflict does not name the rule: %s", r.Body)
+		}
+	}
+	f.do("admin", "PATCH", "/calendars/"+office, m{"holidays": []string{"12-25"}}).is(200)
+	f.do("admin", "PATCH", path, m{"calendar_id": nil, "condition": ""}).is(200)
+	f.do("admin", "PATCH", "/calendars/"+office, m{"name": "Bureau"}).is(200)
+	f.do("admin", "DELETE", "/calendars/"+waited, nil).is(204)
+	for _, c := range []struct {
+		body  m
+		field string
+	}{
+		{m{"name": "a", "condition": `time.open("Office")`}, "condition"}, {m{"name": "a", "condition": `time.open(ticket.subject)`}, "condition"},
+		{m{"name": "a", "calendar_id": office}, "calendar_id"},
+		{m{"name": "a", "when": "time", "event": "status", "after_minutes": 1, "calendar_id": "gone"}, "calendar_id"},
+	} {
+		f.do("admin", "POST", "/rules", c.body).is(422).refuses(c.field)
+	}
+	f.do("admin", "POST", "/rules/try", m{"condition": `time.open("Nowhere")`}).is(422).refuses("condition")
+	f.do("admin", "POST", "/rules/try", m{"condition": `time.open("Bureau")`}).is(200)
+}

@@ -49,20 +49,7 @@ func (a *applier) levelFields(d *difference, i int, l *store.ServiceLevel, e *Le
 	setField(d, "respond_minutes", &l.RespondMinutes, e.RespondMinutes)
 	setField(d, "resolve_minutes", &l.ResolveMinutes, e.ResolveMinutes)
 	setField(d, "warn_minutes", &l.WarnMinutes, e.WarnMinutes)
-	setLink(d, "calendar", &l.CalendarID, e.Calendar, func(name string) string {
-		for _, c := range a.desk.Calendars {
-			if c.Name == name {
-				return c.ID
-			}
-		}
-		a.bad(pathOf("service_level", i, "calendar"), "there is no calendar %q", name)
-		return ""
-	}, func(id string) string {
-		if c := a.desk.Calendar(id); c != nil {
-			return c.Name
-		}
-		return ""
-	})
+	a.calendarLink(d, pathOf("service_level", i, "calendar"), &l.CalendarID, e.Calendar)
 	setLink(d, "manager", &l.ManagerID, e.Manager, func(email string) string {
 		if agent := a.desk.AgentByKey(keyOf(email)); agent != nil {
 			return agent.ID
@@ -174,4 +161,20 @@ func (a *applier) ownLevel(ctx context.Context, d *difference, path, kind, id st
 	have := own[id]
 	setLink(d, "service_level", &have, want, a.levelByName(path), a.levelName)
 	return a.put(d, path, func() error { return threading.SetLevel(ctx, a.tx, kind, id, have) })
+}
+
+// calendarLink has a thing count by a calendar.
+func (a *applier) calendarLink(d *difference, path string, have *string, want *string) {
+	setLink(d, "calendar", have, want, func(name string) string {
+		if c := a.desk.CalendarByName(name); c != nil {
+			return c.ID
+		}
+		a.bad(path, "there is no calendar %q", name)
+		return ""
+	}, func(id string) string {
+		if c := a.desk.Calendar(id); c != nil {
+			return c.Name
+		}
+		return ""
+	})
 }

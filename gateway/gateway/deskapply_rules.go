@@ -18,6 +18,7 @@ type RuleEntry struct {
 	When         *string          `toml:"when"`     // intake, change, time
 	Event        *string          `toml:"event"`
 	AfterMinutes *int             `toml:"after_minutes"`
+	Calendar     *string          `toml:"calendar"` // whose minutes count; "": day and night
 	Condition    *string          `toml:"condition"`
 	Actions      RuleActionsEntry `toml:"actions"`
 	Stop         *bool            `toml:"stop"`
@@ -74,10 +75,11 @@ func (a *applier) ruleFields(d *difference, i int, r *store.Rule, e *RuleEntry) 
 	setField(d, "when", (*string)(&r.When), e.When)
 	setField(d, "event", (*string)(&r.Event), e.Event)
 	setField(d, "after_minutes", &r.AfterMinutes, e.AfterMinutes)
+	a.calendarLink(d, pathOf("rule", i, "calendar"), &r.CalendarID, e.Calendar)
 	setField(d, "condition", &r.Condition, e.Condition)
 	setField(d, "stop", &r.Stop, e.Stop)
 	a.ruleActions(d, i, &r.Actions, &e.Actions)
-	a.checkRule(i, *r)
+	a.checkRule(i, r)
 }
 
 func (a *applier) ruleActions(d *difference, i int, have *store.RuleActions, e *RuleActionsEntry) {
@@ -160,7 +162,7 @@ func fieldsOf(values map[string]any) map[string]any {
 }
 
 // checkRule holds a rule as the API does, and names the key that is wrong.
-func (a *applier) checkRule(i int, r store.Rule) {
+func (a *applier) checkRule(i int, r *store.Rule) {
 	if len(a.problems) > 0 {
 		return // of names that are not there
 	}

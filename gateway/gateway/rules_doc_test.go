@@ -109,10 +109,10 @@ func (d *exampleDesk) did(ticket int64) []string {
 func TestTheExamplesOfTheDocumentation(t *testing.T) {
 	d := newExampleDesk(t)
 	text := examples(t)
-	if n := strings.Count(text, "[[rule]]"); n != 10 {
+	if n := strings.Count(text, "[[rule]]"); n != 12 {
 		t.Fatalf("there are %d examples", n)
 	}
-	if n := len(applyText(t, d.Core, text, ApplyOptions{})); n != 10 {
+	if n := len(applyText(t, d.Core, text, ApplyOptions{})); n != 13 { // and a calendar
 		t.Errorf("applying them says %d lines", n)
 	}
 	if again := applyText(t, d.Core, text, ApplyOptions{}); len(again) > 0 {
@@ -140,7 +140,7 @@ func TestTheExamplesOfTheDocumentation(t *testing.T) {
 		t.Errorf("what the sender says of himself is %+v", r)
 	}
 	d.now = time.Date(2026, 11, 28, 3, 0, 0, 0, time.UTC)
-	if got := d.did(d.take("From: h@one.example\r\nSubject: at night\r\n", "\r\nx\r\n").Ticket); !slices.Equal(got, []string{"Night"}) {
+	if got := d.did(d.take("From: h@one.example\r\nSubject: at night\r\n", "\r\nx\r\n").Ticket); !slices.Equal(got, []string{"Night", "Out of hours"}) {
 		t.Errorf("at night: %v", got)
 	}
 }
@@ -164,7 +164,17 @@ func TestTheExamplesThatWait(t *testing.T) {
 	if _, err := d.Threading.AddActivity(t.Context(), admin, number, threading.NewActivity{Type: store.TypeOutgoing, Text: "done"}); err != nil {
 		t.Fatal(err)
 	}
-	d.now = d.now.Add(72 * time.Hour)
+	d.now = d.now.Add(time.Hour)
+	silent := d.take("From: c@one.example\r\nSubject: hello\r\n", "\r\nx\r\n").Ticket // on a Wednesday at 14:00 in Berlin
+	d.now = d.now.Add(4*time.Hour - time.Minute + 16*time.Hour)
+	if run(); len(d.did(silent)) > 0 {
+		t.Errorf("too early: %v", d.did(silent))
+	}
+	d.now = d.now.Add(time.Minute)
+	if run(); !slices.Equal(d.did(silent), []string{"Four hours of silence"}) {
+		t.Errorf("after four hours: %v", d.did(silent))
+	}
+	d.now = d.now.Add(51 * time.Hour)
 	run()
 	if got := d.did(number); !slices.Equal(got, []string{"Answered for three days"}) {
 		t.Errorf("after three days: %v", got)
@@ -175,7 +185,7 @@ func TestTheExamplesThatWait(t *testing.T) {
 		t.Fatal(err)
 	}
 	d.now = d.now.Add(72*time.Hour + 2*time.Minute)
-	d.take("From: b@one.example\r\nSubject: [T#10002] still broken\r\n", "\r\nx\r\n")
+	d.take("From: b@one.example\r\nSubject: [T#10003] still broken\r\n", "\r\nx\r\n")
 	if got := d.did(open); !slices.Contains(got, "Heard") {
 		t.Errorf("after silence: %v", got)
 	}
@@ -188,15 +198,22 @@ func TestRulesByDeskFile(t *testing.T) {
 [[marker]]
 name = "Red"
 colour = "#ff0000"
+[[calendar]]
+name = "Waited"
+hours = { mon = ["09:00-17:00"] }
+[[calendar]]
+name = "Named"
+hours = { mon = ["09:00-17:00"] }
 [[rule]]
 name = "All"
 when = "time"
 event = "status"
 after_minutes = 5
+calendar = "Waited"
 active = false
 position = 3
 stop = true
-condition = 'ticket.closed'
+condition = 'ticket.closed && time.open("Named")'
 [rule.actions]
 channel = "Sales"
 status = "New"
@@ -223,12 +240,16 @@ fields = { incident = "INC1" }
 	}
 	r := desk.Rules[0]
 	a := r.Actions
-	if r.Active || r.Position != 3 || r.AfterMinutes != 5 || a.ChannelID != desk.ChannelByName("Sales").ID || a.MarkerID != desk.Markers[0].ID ||
+	if r.Active || r.Position != 3 || r.AfterMinutes != 5 || r.CalendarID != desk.CalendarByName("Waited").ID ||
+		!slices.Equal(r.Calendars, []string{desk.CalendarByName("Named").ID}) || a.ChannelID != desk.ChannelByName("Sales").ID || a.MarkerID != desk.Markers[0].ID ||
 		len(a.WatcherIDs) != 1 || a.Fields["incident"] != "INC1" || a.TemplateID != desk.Templates[0].ID || !r.Stop {
 		t.Errorf("the rule is %+v", r)
 	}
-	changed := applyText(t, core, "[[rule]]\nname = \"All\"\nstop = false\nactions = { channel = \"\", note = \"m\" }\n", ApplyOptions{})
-	want := []string{`~ rule "All": stop: true -> false`, `~ rule "All": channel: "Sales" -> ""`, `~ rule "All": note: "n" -> "m"`}
+	if kept := applyText(t, core, examplesDesk+"[[rule]]\nname = \"All\"\n", ApplyOptions{Prune: true, DryRun: true}); slices.ContainsFunc(kept, func(line string) bool { return strings.Contains(line, "calendar") }) {
+		t.Errorf("pruned away under a rule: %q", kept)
+	}
+	changed := applyText(t, core, "[[rule]]\nname = \"All\"\nstop = false\ncalendar = \"\"\nactions = { channel = \"\", note = \"m\" }\n", ApplyOptions{})
+	want := []string{`~ rule "All": calendar: "Waited" -> ""`, `~ rule "All": stop: true -> false`, `~ rule "All": channel: "Sales" -> ""`, `~ rule "All": note: "n" -> "m"`}
 	if !slices.Equal(changed, want) {
 		t.Errorf("changed: %q", changed)
 	}
@@ -236,6 +257,8 @@ fields = { incident = "INC1" }
 		"[[rule]]\nname = \"All\"\ncondition = \"ticket.\"\n":                    "desk.toml:3: rule.condition: line 1, column 8: Syntax error",
 		"[[rule]]\nname = \"B\"\nactions = { channel = \"Nowhere\" }\n":          "desk.toml:3: rule.actions.channel: there is no channel \"Nowhere\"",
 		"[[rule]]\nname = \"B\"\n[rule.actions]\nwatchers = [\"x@y.example\"]\n": "desk.toml:4: rule.actions.watchers: there is no agent \"x@y.example\"",
+		"[[rule]]\nname = \"B\"\ncalendar = \"Gone\"\n":                          "desk.toml:3: rule.calendar: there is no calendar \"Gone\"",
+		"[[rule]]\nname = \"B\"\ncondition = 'time.open(\"Gone\")'\n":            "desk.toml:3: rule.condition: line 1, column 10: there is no calendar of this name",
 		"[[rule]]\nname = \"B\"\nwhen = \"never\"\n":                             "desk.toml:3: rule.when: must be intake, change or time",
 	} {
 		file, err := ReadDesk("desk.toml", []byte(text))
@@ -246,7 +269,8 @@ fields = { incident = "INC1" }
 			t.Errorf("%s: %v, want %s", text, err, want)
 		}
 	}
-	if pruned := applyText(t, core, examplesDesk, ApplyOptions{Prune: true}); !slices.Contains(pruned, `- rule "All"`) || !slices.Contains(pruned, `- marker "Red"`) {
+	if pruned := applyText(t, core, examplesDesk, ApplyOptions{Prune: true}); !slices.Contains(pruned, `- rule "All"`) || !slices.Contains(pruned, `- marker "Red"`) ||
+		!slices.Contains(pruned, `- calendar "Waited"`) || !slices.Contains(pruned, `- calendar "Named"`) {
 		t.Errorf("pruned: %v", pruned)
 	}
 }

@@ -17,7 +17,7 @@ func testFieldValues(t *testing.T, open Open) {
 	set(1, "serial", "a")
 	set(1, "size", "M")
 	set(2, "serial", "b")
-	set(3, "serial", "a")
+	set(3, "serial", "A")
 	set(2, "serial", "a") // replaced
 	set(1, "size", "")    // taken away
 	view(t, db, func(ctx context.Context, tx *store.Tx) error {
@@ -30,7 +30,7 @@ func testFieldValues(t *testing.T, open Open) {
 			values []string
 			limit  int
 			want   []int64
-		}{{[]string{"a"}, 9, []int64{3, 2, 1}}, {[]string{"a", "b"}, 2, []int64{3, 2}}, {[]string{"A"}, 9, nil}, {nil, 9, nil}} {
+		}{{[]string{"A"}, 9, []int64{3, 2, 1}}, {[]string{"A", "B"}, 2, []int64{3, 2}}, {[]string{"B"}, 9, nil}, {nil, 9, nil}} {
 			if got, err := tx.TicketsByField(ctx, "serial", c.values, c.limit); err != nil || !slices.Equal(got, c.want) {
 				t.Errorf("%v: %v, %v, want %v", c.values, got, err, c.want)
 			}

@@ -30,6 +30,7 @@ func testRules(t *testing.T, open Open) {
 	}), store.CodeConflict, store.ReasonDuplicate)
 	wantCode(t, db.Update(t.Context(), func(ctx context.Context, tx *store.Tx) error { return tx.DeleteChannel(ctx, "sales") }),
 		store.CodeConflict, store.ReasonInUse)
+	testCalendarsOfRules(t, db)
 	update(t, db, func(ctx context.Context, tx *store.Tx) error { return tx.DeleteRule(ctx, "r1") })
 	update(t, db, func(ctx context.Context, tx *store.Tx) error { return tx.DeleteChannel(ctx, "sales") })
 	update(t, db, func(ctx context.Context, tx *store.Tx) error {
@@ -43,6 +44,38 @@ func testRules(t *testing.T, open Open) {
 	wantCode(t, db.Update(t.Context(), func(ctx context.Context, tx *store.Tx) error {
 		return tx.PutRule(ctx, store.Rule{ID: "more", Name: "one more"})
 	}), store.CodeConflict, "")
+}
+
+// testCalendarsOfRules holds that a calendar stays that a rule counts by, and that one
+// keeps its name that a condition names.
+func testCalendarsOfRules(t *testing.T, db *store.DB) {
+	t.Helper()
+	put := func(id, name string) error {
+		return db.Update(t.Context(), func(ctx context.Context, tx *store.Tx) error {
+			return tx.PutCalendar(ctx, store.Calendar{ID: id, Name: name, Timezone: "UTC"})
+		})
+	}
+	remove := func(id string) error {
+		return db.Update(t.Context(), func(ctx context.Context, tx *store.Tx) error { return tx.DeleteCalendar(ctx, id) })
+	}
+	must(t, put("waited", "Waited"))
+	must(t, put("named", "Named"))
+	rule := store.Rule{ID: "timed", Name: "timed", When: store.RuleOnTime, Event: store.RuleStatus, AfterMinutes: 60, CalendarID: "waited", Calendars: []string{"named"}}
+	update(t, db, func(ctx context.Context, tx *store.Tx) error { return tx.PutRule(ctx, rule) })
+	desk, err := db.Desk(t.Context())
+	must(t, err)
+	if got := desk.Rule("timed"); fmt.Sprintf("%+v", *got) != fmt.Sprintf("%+v", rule) || desk.CalendarByName("Named").ID != "named" || desk.CalendarByName("x") != nil {
+		t.Errorf("the rule is %+v", got)
+	}
+	for _, err := range []error{remove("waited"), remove("named"), put("named", "Another")} {
+		wantCode(t, err, store.CodeConflict, store.ReasonInUse)
+	}
+	must(t, put("waited", "Another"))
+	must(t, put("named", "Named"))
+	update(t, db, func(ctx context.Context, tx *store.Tx) error { return tx.DeleteRule(ctx, "timed") })
+	must(t, put("named", "Anew"))
+	must(t, remove("waited"))
+	must(t, remove("named"))
 }
 
 // testRuleMarks moves the mark of a rule from two nodes: each stretch is one's alone.
@@ -158,12 +191,14 @@ func testIncomingMails(t *testing.T, open Open) {
 		if len(newest) != 1 || newest[0].ID != "a4" || len(rest) != 1 || rest[0].ID != "a1" {
 			t.Errorf("mails: %+v, %+v", newest, rest)
 		}
-		last, err := tx.LastActivity(ctx, number)
-		if last.ID != "a5" || len(last.Rules) != 1 || last.Rules[0].Did[0] != "x" {
-			t.Errorf("the last is %+v", last)
+		last, err := tx.NewestActivities(ctx, number, 2)
+		if len(last) != 2 || last[0].ID != "a5" || last[1].ID != "a4" || len(last[0].Rules) != 1 || last[0].Rules[0].Did[0] != "x" {
+			t.Errorf("the last are %+v", last)
 		}
-		_, missing := tx.LastActivity(ctx, 999)
-		wantCode(t, missing, store.CodeNotFound, "")
+		none, missing := tx.NewestActivities(ctx, 999, 2)
+		if len(none) != 0 || missing != nil {
+			t.Errorf("of no ticket: %+v, %v", none, missing)
+		}
 		return err
 	})
 }

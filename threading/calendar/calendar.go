@@ -16,24 +16,23 @@ import (
 // changed after New, and safe for concurrent use.
 type Calendar struct {
 	zone     *time.Location
-	week     [7][]span // by time.Weekday
-	holidays []holiday
+	week     [7][]span    // by time.Weekday
+	yearly   [13][32]bool // holidays of every year, by month and day
+	holidays []holiday    // of one year each
 }
 
 // span is an opening on a day, in minutes since midnight.
 type span struct{ from, to int }
 
-// holiday is a range of days, both included; in every year where yearly is set.
-type holiday struct {
-	from, to string // 2006-01-02, or 01-02
-	yearly   bool
-}
+// holiday is a range of days, both included, each as the number 20061231.
+type holiday struct{ from, to int }
 
 // Weekdays are the keys of a calendar's hours, Monday first.
 func Weekdays() []string { return []string{"mon", "tue", "wed", "thu", "fri", "sat", "sun"} }
 
-// horizon bounds how many days are looked at: more than ten years.
-const horizon = 3700
+// horizon bounds how many years are looked at: a calendar may have so many holidays
+// that it never opens.
+const horizon = 10
 
 // New reads a calendar. Errors are invalid, with the field.
 func New(c store.Calendar) (*Calendar, error) {
@@ -59,11 +58,9 @@ func New(c store.Calendar) (*Calendar, error) {
 		return nil, store.Invalid("hours", "must open at some time of the week")
 	}
 	for i, text := range c.Holidays {
-		h, ok := readHoliday(text)
-		if !ok {
+		if !read.addHoliday(text) {
 			return nil, store.Invalid("holidays["+strconv.Itoa(i)+"]", "is no day such as 2026-12-25 or 12-25, nor two with a / between them")
 		}
-		read.holidays = append(read.holidays, h)
 	}
 	return read, nil
 }
@@ -100,54 +97,60 @@ func minutes(text string) int {
 	return t.Hour()*60 + t.Minute()
 }
 
-func readHoliday(text string) (holiday, bool) {
+// addHoliday reads a day, or two with all between them; false where it is none.
+func (c *Calendar) addHoliday(text string) bool {
 	from, to, ranged := strings.Cut(text, "/")
 	if !ranged {
 		to = from
 	}
-	for _, layout := range []string{time.DateOnly, "01-02"} {
-		_, err1 := time.Parse(layout, from)
-		_, err2 := time.Parse(layout, to)
-		if layout == "01-02" && err1 != nil && from == "02-29" { // no such day in the year 0 of a bare layout
-			err1, err2 = nil, err1
-		}
-		if err1 == nil && err2 == nil && from <= to {
-			return holiday{from: from, to: to, yearly: layout == "01-02"}, true
+	if a, ok := dayNumber(from); ok {
+		b, ok := dayNumber(to)
+		c.holidays = append(c.holidays, holiday{a, b})
+		return ok && a <= b
+	}
+	a, ok1 := dayNumber("2000-" + from) // a year that has a 29th of February
+	b, ok2 := dayNumber("2000-" + to)
+	for day := a; ok1 && ok2 && day <= b; day++ {
+		if month, day := day/100%100, day%100; day < 32 {
+			c.yearly[month][day] = true
 		}
 	}
-	return holiday{}, false
+	return ok1 && ok2 && a <= b
+}
+
+// dayNumber reads a day such as 2006-12-31 as 20061231.
+func dayNumber(text string) (int, bool) {
+	day, err := time.Parse(time.DateOnly, text)
+	return numberOf(day), err == nil
+}
+
+func numberOf(day time.Time) int {
+	year, month, d := day.Date()
+	return year*10_000 + int(month)*100 + d
 }
 
 // closed tells whether a day is a holiday.
 func (c *Calendar) closed(day time.Time) bool {
-	full := day.Format(time.DateOnly)
-	return slices.ContainsFunc(c.holidays, func(h holiday) bool {
-		text := full
-		if h.yearly {
-			text = full[5:]
-		}
-		return h.from <= text && text <= h.to
-	})
+	number := numberOf(day)
+	return c.yearly[number/100%100][number%100] ||
+		slices.ContainsFunc(c.holidays, func(h holiday) bool { return h.from <= number && number <= h.to })
 }
 
 // opening is one time of being open.
 type opening struct{ from, to time.Time }
 
-// openings calls give for the times of being open from a time on, in their order,
-// until it is false or the horizon is reached. Clocks that change make an opening
-// longer or shorter, as its walls' clocks say.
-func (c *Calendar) openings(from time.Time, give func(opening) bool) {
+// openings calls give for the times of being open between two moments, in their
+// order, until it is false. Clocks that change make an opening longer or shorter, as
+// its walls' clocks say.
+func (c *Calendar) openings(from, until time.Time, give func(opening) bool) {
 	local := from.In(c.zone)
-	for i := range horizon {
-		day := time.Date(local.Year(), local.Month(), local.Day()+i, 12, 0, 0, 0, c.zone)
-		if c.closed(day) {
-			continue
+	for i := 0; ; i++ {
+		day := noon(local, i)
+		if !c.at(day, 0).Before(until) {
+			return
 		}
-		for _, s := range c.week[day.Weekday()] {
-			o := opening{c.at(day, s.from), c.at(day, s.to)}
-			if o.from.Before(from) {
-				o.from = from
-			}
+		for _, s := range c.spans(day) {
+			o := opening{later(c.at(day, s.from), from), earlier(c.at(day, s.to), until)}
 			if o.from.Before(o.to) && !give(o) {
 				return
 			}
@@ -155,16 +158,64 @@ func (c *Calendar) openings(from time.Time, give func(opening) bool) {
 	}
 }
 
+// openingsBack is openings from the last one to the first.
+func (c *Calendar) openingsBack(from, until time.Time, give func(opening) bool) {
+	local := until.In(c.zone)
+	for i := 0; ; i-- {
+		day := noon(local, i)
+		if !c.at(day, 24*60).After(from) {
+			return
+		}
+		for _, s := range slices.Backward(c.spans(day)) {
+			o := opening{later(c.at(day, s.from), from), earlier(c.at(day, s.to), until)}
+			if o.from.Before(o.to) && !give(o) {
+				return
+			}
+		}
+	}
+}
+
+// noon gives the middle of the day that lies some days after another.
+func noon(day time.Time, after int) time.Time {
+	return time.Date(day.Year(), day.Month(), day.Day()+after, 12, 0, 0, 0, day.Location())
+}
+
+// spans gives the openings of a day.
+func (c *Calendar) spans(day time.Time) []span {
+	if c.closed(day) {
+		return nil
+	}
+	return c.week[day.Weekday()]
+}
+
+func later(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return b
+	}
+	return a
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
 // at gives when the clocks show a minute of a day; of one that they skip, when they
 // skip it.
 func (c *Calendar) at(day time.Time, minute int) time.Time {
 	t := time.Date(day.Year(), day.Month(), day.Day(), minute/60, minute%60, 0, 0, c.zone)
-	shown := t.Hour()*60 + t.Minute()
-	if shown == minute%(24*60) {
+	shown := numberOf(t)*24*60 + t.Hour()*60 + t.Minute()
+	if minute == 24*60 {
+		day, minute = noon(day, 1), 0
+	}
+	wanted := numberOf(day)*24*60 + minute
+	if shown == wanted {
 		return t
 	}
 	begins, ends := t.ZoneBounds()
-	if shown < minute {
+	if shown < wanted {
 		return ends
 	}
 	return begins
@@ -180,8 +231,8 @@ func (c *Calendar) Add(from time.Time, d time.Duration) time.Time {
 	if c == nil {
 		return from.Add(d)
 	}
-	end := from.AddDate(10, 0, 0)
-	c.openings(from, func(o opening) bool {
+	end := from.AddDate(horizon, 0, 0)
+	c.openings(from, end, func(o opening) bool {
 		if long := o.to.Sub(o.from); long < d {
 			d -= long
 			return true
@@ -192,7 +243,27 @@ func (c *Calendar) Add(from time.Time, d time.Duration) time.Time {
 	return end.UTC()
 }
 
-// Between gives the business time between two moments; 0 where b is not after a.
+// Back gives the last moment since which d of business time has passed by to: what
+// happened by then is at least so long ago. It is false where ten years hold less
+// than d.
+func (c *Calendar) Back(to time.Time, d time.Duration) (time.Time, bool) {
+	if c == nil || d <= 0 {
+		return to.Add(-max(0, d)), true
+	}
+	var start time.Time
+	c.openingsBack(to.AddDate(-horizon, 0, 0), to, func(o opening) bool {
+		if long := o.to.Sub(o.from); long < d {
+			d -= long
+			return true
+		}
+		start = o.to.Add(-d).UTC()
+		return false
+	})
+	return start, !start.IsZero()
+}
+
+// Between gives the business time between two moments, of the first ten years; 0
+// where b is not after a.
 func (c *Calendar) Between(a, b time.Time) time.Duration {
 	if !b.After(a) {
 		return 0
@@ -201,15 +272,20 @@ func (c *Calendar) Between(a, b time.Time) time.Duration {
 		return b.Sub(a)
 	}
 	var sum time.Duration
-	c.openings(a, func(o opening) bool {
-		if !o.from.Before(b) {
-			return false
-		}
-		if o.to.After(b) {
-			o.to = b
-		}
+	c.openings(a, earlier(b, a.AddDate(horizon, 0, 0)), func(o opening) bool {
 		sum += o.to.Sub(o.from)
 		return true
 	})
 	return sum
+}
+
+// Open tells whether a moment lies within the hours; when they end they are over.
+func (c *Calendar) Open(at time.Time) bool {
+	if c == nil {
+		return true
+	}
+	day := noon(at.In(c.zone), 0)
+	return slices.ContainsFunc(c.spans(day), func(s span) bool {
+		return !at.Before(c.at(day, s.from)) && at.Before(c.at(day, s.to))
+	})
 }

@@ -125,3 +125,111 @@ func TestAddAndBetweenAgree(t *testing.T) {
 		}
 	})
 }
+
+// Where clocks go forward at midnight that day begins an hour later, and no earlier.
+func TestAMidnightThatIsSkipped(t *testing.T) {
+	days := map[string][]string{}
+	for _, day := range Weekdays() {
+		days[day] = []string{"00:00-24:00"}
+	}
+	for _, zone := range []string{"America/Santiago", "America/Havana", "Asia/Beirut", "Africa/Cairo"} {
+		cal, err := New(store.Calendar{Timezone: zone, Hours: days})
+		if err != nil {
+			t.Fatal(err)
+		}
+		start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+		end := start.AddDate(1, 0, 0)
+		if got := cal.Between(start, end); got != end.Sub(start) {
+			t.Errorf("%s: of %s it is open %s", zone, end.Sub(start), got)
+		}
+	}
+}
+
+// zones change their clocks at night, at midnight, by half an hour, over the date line,
+// and not at all.
+var zones = []string{"Europe/Berlin", "America/Santiago", "Africa/Cairo", "Australia/Lord_Howe", "Pacific/Apia", "Asia/Kolkata", "UTC"}
+
+// Back is the inverse of Between: what happened by then, and nothing later, is at
+// least so much business time ago. Open says the same as both.
+func TestBackAgreesWithBetween(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		c := office()
+		c.Timezone = rapid.SampledFrom(zones).Draw(t, "zone")
+		c.Hours["sat"], c.Hours["sun"] = []string{"22:00-24:00"}, []string{"00:00-02:30", "03:00-03:01"}
+		cal, err := New(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).Add(time.Duration(rapid.IntRange(0, 2*365*24*60).Draw(t, "minute")) * time.Minute)
+		d := time.Duration(rapid.IntRange(1, 60*24*30).Draw(t, "d")) * time.Minute
+		last, ok := cal.Back(now, d)
+		if !ok {
+			t.Fatal("there is no such moment")
+		}
+		if got := cal.Between(last, now); got != d {
+			t.Fatalf("since %s it is %s, want %s", last, got, d)
+		}
+		if got := cal.Between(last.Add(time.Second), now); got >= d {
+			t.Fatalf("a second later it is still %s", got)
+		}
+		if open := cal.Between(now, now.Add(time.Second)) > 0; cal.Open(now) != open {
+			t.Fatalf("at %s open is %v", now, !open)
+		}
+	})
+}
+
+func TestOpen(t *testing.T) {
+	cal, err := New(office())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string]bool{
+		"2026-11-25 08:59 +0100": false, "2026-11-25 09:00 +0100": true, "2026-11-25 15:59 +0000": true, "2026-11-25 17:00 +0100": false,
+		"2026-11-28 12:00 +0100": false, "2025-12-25 12:00 +0100": false, "2026-12-31 12:00 +0100": false, "2027-12-31 12:00 +0100": true,
+	} {
+		if got := cal.Open(at(t, text)); got != want {
+			t.Errorf("%s: %v", text, got)
+		}
+	}
+}
+
+// A calendar that holidays never let open has no business time, and says so soon.
+func TestACalendarThatNeverOpens(t *testing.T) {
+	c := office()
+	c.Holidays = []string{"01-01/12-31"}
+	cal, err := New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := at(t, "2026-11-25 12:00 +0100")
+	if last, ok := cal.Back(now, time.Minute); ok {
+		t.Errorf("a minute of business time has passed since %s", last)
+	}
+	if got := cal.Add(now, time.Minute); !got.Equal(now.AddDate(10, 0, 0)) {
+		t.Errorf("a minute later it is %s", got)
+	}
+	if cal.Open(now) || cal.Between(now.AddDate(-50, 0, 0), now) != 0 {
+		t.Error("it is open")
+	}
+}
+
+func BenchmarkBack(b *testing.B) {
+	c := office()
+	for year := range 1000 {
+		c.Holidays = append(c.Holidays, time.Date(2000+year, 5, 1, 0, 0, 0, 0, time.UTC).Format(time.DateOnly))
+	}
+	never := c
+	never.Holidays = append([]string{"01-01/12-31"}, c.Holidays...)
+	for name, c := range map[string]store.Calendar{"hours": c, "never": never} {
+		cal, err := New(c)
+		if err != nil {
+			b.Fatal(err)
+		}
+		now := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				cal.Back(now, 4*time.Hour)
+			}
+		})
+	}
+}

@@ -105,7 +105,7 @@ func newEnv(k Kind) (*cel.Env, error) {
 	for _, name := range k.visible() {
 		options = append(options, cel.Variable(name, parts[name]))
 	}
-	options = append(options, functions()...)
+	options = append(append(options, functions()...), businessTime()...)
 	return cel.NewEnv(options...)
 }
 
@@ -139,9 +139,12 @@ type costs struct{}
 
 func (costs) CallCost(function, _ string, args []ref.Val, _ ref.Val) *uint64 {
 	cost := uint64(1)
-	if text, ok := args[0].(types.String); ok && (function == "lower" || function == "domain") {
+	switch text, ok := args[0].(types.String); {
+	case ok && (function == "lower" || function == "domain"):
 		cost += uint64(len(text)) / 10
-	} else if function != "header" && function != "trusted" {
+	case function == openFunction || function == minutesFunction:
+		cost = costOfCounting(args)
+	case function != "header" && function != "trusted":
 		return nil
 	}
 	return &cost
@@ -149,10 +152,11 @@ func (costs) CallCost(function, _ string, args []ref.Val, _ ref.Val) *uint64 {
 
 // Condition is one that was read. It is safe for concurrent use.
 type Condition struct {
-	program cel.Program // nil: it always holds
-	adapter types.Adapter
-	uses    map[string]bool
-	loops   bool // only a loop can be ended early
+	program   cel.Program // nil: it always holds
+	adapter   types.Adapter
+	uses      map[string]bool
+	calendars []Named
+	loops     bool // only a loop can be ended early
 }
 
 // Compile reads a condition; an empty one always holds. The error is a *Fault:
@@ -183,13 +187,17 @@ func (c *Compiler) Compile(k Kind, text string) (condition *Condition, err error
 	if fault := badPattern(tree); fault != nil {
 		return nil, fault
 	}
+	calendars, fault := namedCalendars(tree)
+	if fault != nil {
+		return nil, fault
+	}
 	program, err := env.Program(tree, cel.EvalOptions(cel.OptOptimize), cel.CostLimit(maxCost), cel.CostTracking(costs{}),
 		cel.InterruptCheckFrequency(checkEvery))
 	if err != nil {
 		return nil, &Fault{Message: oneLine(err.Error())}
 	}
 	loops := ast.MatchDescendants(ast.NavigateAST(tree.NativeRep()), ast.KindMatcher(ast.ComprehensionKind))
-	return &Condition{program: program, adapter: env.CELTypeAdapter(), uses: words(tree), loops: len(loops) > 0}, nil
+	return &Condition{program: program, adapter: env.CELTypeAdapter(), uses: words(tree), calendars: calendars, loops: len(loops) > 0}, nil
 }
 
 // faultOf gives the first thing that is wrong.

@@ -94,6 +94,10 @@ func TestCompileRefuses(t *testing.T) {
 		{OnIntake, strings.Repeat("(", 200) + "true" + strings.Repeat(")", 200), "recursion"},
 		{OnChange, `message.subject == ""`, "undeclared reference to 'message'"},
 		{OnTime, `activity.type == "note"`, "undeclared reference to 'activity'"},
+		{OnIntake, `time.open(message.subject)`, "line 1, column 10: the name of the calendar must be a text in quotes"},
+		{OnTime, `true && time.business_minutes("a" + "b", time.now) > 1`, "the name of the calendar must be a text in quotes"},
+		{OnTime, `time.business_minutes("Office", ticket.minutes_in_status) > 1`, "no matching overload"},
+		{OnTime, `time.calendar("Office")`, "undeclared reference to 'calendar'"},
 		{Kind("x"), `true`, "no such kind"},
 	} {
 		_, err := c.Compile(row.kind, row.text)
@@ -157,6 +161,7 @@ func FuzzCompile(f *testing.F) {
 		``, `true`, `message.subject`, `message.text.matches("(")`, `[1,2].map(x, x*2).size() == 2`, "\x00", `has(message.subject)`,
 		`rules.Message{}.subject == ""`, `message.header("x")[0] == "y"`, `timestamp("x") == time.now`, `dyn(1) == "a"`, "`a`", `{}.a`, `"\u0000"`,
 		`message.to.all(a, message.to.all(b, a == b))`, `b"\377" == b""`, `1/0 == 0`, `int("9223372036854775808") == 0`, `type(1) == int`,
+		`time.open("Office")`, `time.business_minutes("Office", ticket.created_at) > 4 * 60`, `rules.Moment{}.open("x")`, `time.open("a" + "b")`,
 	} {
 		f.Add(seed)
 	}

@@ -104,6 +104,13 @@ type Ticket struct {
 	New            bool              `cel:"new"`     // the mail opens it
 	Waiting        bool              `cel:"waiting"` // its mail waits for another ticket
 
+	// Moments; conditions see 1970 where there was nothing yet.
+	CreatedAt      time.Time `cel:"created_at"`
+	UpdatedAt      time.Time `cel:"updated_at"` // anything happened
+	LastIncomingAt time.Time `cel:"last_incoming_at"`
+	LastOutgoingAt time.Time `cel:"last_outgoing_at"`
+	StatusAt       time.Time `cel:"status_at"` // it came into its status
+
 	// Minutes, whole ones; -1 where there was nothing yet.
 	SinceCreated  int64 `cel:"minutes_since_created"`
 	SinceIncoming int64 `cel:"minutes_since_incoming"`
@@ -140,4 +147,13 @@ type Moment struct {
 	Weekday string    `cel:"weekday"` // monday
 	Hour    int64     `cel:"hour"`
 	Minute  int64     `cel:"minute"`
+
+	// Calendar gives a calendar by its name, or nil: there is none that can be read.
+	Calendar func(name string) Hours `cel:"-"`
+}
+
+// Hours count business time.
+type Hours interface {
+	Open(at time.Time) bool
+	Between(a, b time.Time) time.Duration
 }
