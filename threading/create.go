@@ -252,7 +252,7 @@ func (c *creation) ticket(ctx context.Context) (store.Ticket, error) {
 	t := store.Ticket{
 		ID: id, Kind: c.n.Kind, Subject: c.n.Subject, ChannelID: c.channel.ID, StatusID: c.n.StatusID,
 		Priority: c.n.Priority, MarkerID: c.n.MarkerID, OwnerID: c.n.OwnerID, ResponsibleID: c.n.ResponsibleID,
-		CreatedBy: c.agent.ID, Tags: c.n.Tags, Version: 1, CreatedAt: c.now, UpdatedAt: c.now, StatusAt: c.now,
+		CreatedBy: c.agent.ID, Tags: cleanTags(c.n.Tags), Version: 1, CreatedAt: c.now, UpdatedAt: c.now, StatusAt: c.now,
 	}
 	if t.OwnerID == "" {
 		t.OwnerID = c.usable(c.channel.DefaultOwnerID, c.channel.ID)
@@ -265,6 +265,9 @@ func (c *creation) ticket(ctx context.Context) (store.Ticket, error) {
 	}
 	if err := c.check(store.Ticket{}, &t); err != nil {
 		return store.Ticket{}, err
+	}
+	if closedStatus(c.desk, t.StatusID) { // a call that was answered at once
+		t.ClosedAt = c.now
 	}
 	number, err := c.tx.NextNumber(ctx)
 	t.Number = number

@@ -167,6 +167,9 @@ func (m *move) open(ctx context.Context) error {
 		Priority: store.PriorityNormal, AccountID: m.from.AccountID, CreatedBy: m.agent.ID, Version: 1, CreatedAt: m.now, UpdatedAt: m.now, StatusAt: m.now,
 	}
 	m.to.StatusID = channel.DefaultStatusID
+	if closedStatus(m.desk, m.to.StatusID) {
+		m.to.ClosedAt = m.now
+	}
 	m.to.OwnerID = m.usable(channel.DefaultOwnerID, channel.ID)
 	m.to.ResponsibleID = m.usable(channel.DefaultResponsibleID, channel.ID)
 	if m.a.AccountID != "" {
