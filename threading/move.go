@@ -44,6 +44,9 @@ func (s *Service) SplitActivity(ctx context.Context, agent *store.Agent, number 
 func (s *Service) move(ctx context.Context, agent *store.Agent, number int64, id string, to int64, p Split) (move, error) {
 	var done move
 	err := s.do(ctx, func(ctx context.Context, w *work) error {
+		if err := w.hold(ctx, number, to); err != nil { // 0, a new one, is not there
+			return err
+		}
 		from, err := w.visible(ctx, agent, number)
 		if err != nil {
 			return err

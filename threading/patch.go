@@ -354,6 +354,9 @@ func (s *Service) wentInto(t store.Ticket) error {
 func (s *Service) Merge(ctx context.Context, agent *store.Agent, number, into int64) (store.Ticket, error) {
 	var merged store.Ticket
 	err := s.do(ctx, func(ctx context.Context, w *work) error {
+		if err := w.hold(ctx, number, into); err != nil {
+			return err
+		}
 		t, err := w.visible(ctx, agent, number)
 		if err != nil {
 			return err
