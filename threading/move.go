@@ -347,5 +347,6 @@ func (m *move) leave(ctx context.Context) error {
 	if err := m.tx.DeleteLink(ctx, m.from.Number, m.to.Number, store.LinkSplitFrom, store.LinkSplit); err != nil {
 		return err
 	}
-	return m.goesInto(ctx, m.agent, &m.from, &m.to, nil)
+	_, err = m.goesInto(ctx, m.agent, &m.from, &m.to, nil)
+	return err
 }
