@@ -245,10 +245,10 @@ func (tx *Tx) LastTicketBy(ctx context.Context, at time.Time) (int64, error) {
 	return tx.count(ctx, `SELECT number FROM tickets WHERE created_at <= $1 ORDER BY number DESC LIMIT 1`, us(at))
 }
 
-// LastActivity gives the newest entry of a ticket's history. Error: not_found.
-func (tx *Tx) LastActivity(ctx context.Context, ticket int64) (Activity, error) {
-	return first(ctx, tx, "activity", scanActivity, `SELECT `+activityColumns+` FROM activities
-		WHERE ticket = $1 ORDER BY seq DESC LIMIT 1`, ticket)
+// LatestActivities gives the newest entries of a ticket's history, the last first.
+func (tx *Tx) LatestActivities(ctx context.Context, ticket int64, limit int) ([]Activity, error) {
+	return list(ctx, tx, scanActivity, `SELECT `+activityColumns+` FROM activities
+		WHERE ticket = $1 ORDER BY seq DESC LIMIT $2`, ticket, limit)
 }
 
 // IncomingMails gives mails that came in, newest first, beginning behind the id

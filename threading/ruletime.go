@@ -178,13 +178,30 @@ func (b *ruleBatchRun) look(ctx context.Context, w *work, seen store.Ticket) err
 	return err
 }
 
-// ownEffect tells whether the last thing that happened to a ticket is what this
-// rule itself did: then nothing has happened since.
+// ownEffect tells whether all that happened to a ticket since the rule last did
+// something there was done by rules: it then looks at what it led to itself, be it
+// by way of others. Events that only people bring about are never that. A status
+// may come from rules in turns that are meant, so many of them.
 func (b *ruleBatchRun) ownEffect(ctx context.Context, w *work, t store.Ticket) (bool, error) {
-	if b.rule.Event != store.RuleActivity {
+	if b.rule.Event != store.RuleActivity && b.rule.Event != store.RuleStatus {
 		return false, nil
 	}
-	a, err := w.tx.LastActivity(ctx, t.Number)
-	own := slices.ContainsFunc(a.Rules, func(one store.RuleTrace) bool { return one.ID == b.rule.ID })
-	return own && a.Author.Kind == store.AuthorSystem, hard(err)
+	latest, err := w.tx.LatestActivities(ctx, t.Number, maxOccurrences)
+	if err != nil {
+		return false, err
+	}
+	people := slices.IndexFunc(latest, func(a store.Activity) bool { return a.Author.Kind != store.AuthorSystem || len(a.Rules) == 0 })
+	if people < 0 {
+		people = len(latest)
+	}
+	own := 0
+	for _, a := range latest[:people] {
+		if slices.ContainsFunc(a.Rules, func(one store.RuleTrace) bool { return one.ID == b.rule.ID && one.Result == store.RuleMatched }) {
+			own++
+		}
+	}
+	if b.rule.Event == store.RuleStatus {
+		return own >= maxRuleDepth, nil
+	}
+	return own > 0, nil
 }

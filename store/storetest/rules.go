@@ -158,12 +158,15 @@ func testIncomingMails(t *testing.T, open Open) {
 		if len(newest) != 1 || newest[0].ID != "a4" || len(rest) != 1 || rest[0].ID != "a1" {
 			t.Errorf("mails: %+v, %+v", newest, rest)
 		}
-		last, err := tx.LastActivity(ctx, number)
-		if last.ID != "a5" || len(last.Rules) != 1 || last.Rules[0].Did[0] != "x" {
-			t.Errorf("the last is %+v", last)
+		last, err := tx.LatestActivities(ctx, number, 2)
+		if len(last) != 2 || last[0].ID != "a5" || last[1].ID != "a4" || len(last[0].Rules) != 1 || last[0].Rules[0].Did[0] != "x" {
+			t.Errorf("the last are %+v", last)
 		}
-		_, missing := tx.LastActivity(ctx, 999)
-		wantCode(t, missing, store.CodeNotFound, "")
+		must(t, err)
+		none, err := tx.LatestActivities(ctx, 999, 2)
+		if len(none) != 0 {
+			t.Errorf("of no ticket: %+v", none)
+		}
 		return err
 	})
 }
