@@ -160,6 +160,9 @@ func (c *creation) enquiry(ctx context.Context) (store.Ticket, error) {
 	default:
 		return store.Ticket{}, store.Invalid("medium", "must be phone, letter, web, portal or email")
 	}
+	if err := c.refuseOurselves(c.to, c.cc, c.bcc); err != nil { // now, and not when the answer is written
+		return store.Ticket{}, err
+	}
 	if c.n.AccountID != "" {
 		if err := c.chooseAccount(); err != nil {
 			return store.Ticket{}, err
@@ -356,6 +359,9 @@ func (c *creation) contactAt(ctx context.Context, n NewContact) (store.Contact, 
 	a, err := address("contact.email", n.Email)
 	if err != nil {
 		return store.Contact{}, err
+	}
+	if c.ours(a) {
+		return store.Contact{}, store.Invalid("contact.email", "is an address of our own")
 	}
 	p, err := c.identify(ctx, a, c.said)
 	if err != nil || p.contact.ID != "" {

@@ -43,3 +43,17 @@ func TestTagsOfANewTicket(t *testing.T) {
 		t.Errorf("tags %q, %v", made.Tags, err)
 	}
 }
+
+// Nobody calls from an address of our own, and no answer goes there.
+func TestAnEnquiryOfOurselves(t *testing.T) {
+	d := newDesk(t)
+	for field, n := range map[string]NewTicket{
+		"contact.email": {Contact: &NewContact{Email: "Support@test.example"}},
+		"to[0]":         {Contact: &NewContact{Name: "Carla"}, To: []string{"support@test.example"}},
+		"bcc[0]":        {Contact: &NewContact{Name: "Carla"}, Bcc: []string{"support+x@test.example"}},
+	} {
+		n.Kind, n.Subject, n.ChannelID = store.KindEnquiry, "Call", d.channel.ID
+		_, err := d.CreateTicket(d.ctx, d.anna, n)
+		wantField(t, err, field)
+	}
+}
