@@ -135,7 +135,7 @@ func (db *DB) DropFile(ctx context.Context, hash string) error {
 // the files of the database any more, as far as that is in its hands: SQLite's
 // are free of it when Scrub returns. PostgreSQL's own vacuum does so later.
 func (db *DB) Scrub(ctx context.Context) error {
-	return db.wrap("scrub the database", db.driver.Scrub(ctx))
+	return db.refused("scrub the database", db.driver.Scrub(ctx))
 }
 
 // holdBlob lets nobody else sweep or add a large blob until the transaction ends.

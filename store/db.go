@@ -79,7 +79,7 @@ func (db *DB) Close() error {
 
 // Ping tells whether the database answers.
 func (db *DB) Ping(ctx context.Context) error {
-	return db.wrap("ping", db.driver.Ping(ctx))
+	return db.refused("ping", db.driver.Ping(ctx))
 }
 
 // View runs fn with a transaction that only reads. On SQLite fn sees one
@@ -87,7 +87,7 @@ func (db *DB) Ping(ctx context.Context) error {
 func (db *DB) View(ctx context.Context, fn func(ctx context.Context, tx *Tx) error) error {
 	session, err := db.driver.Read(ctx)
 	if err != nil {
-		return db.wrap("read", err)
+		return db.refused("read", err)
 	}
 	defer session.End()
 	tx := &Tx{db: db, session: session, shared: new(shared)}
@@ -99,11 +99,23 @@ func (db *DB) View(ctx context.Context, fn func(ctx context.Context, tx *Tx) err
 func (db *DB) Dry(ctx context.Context, fn func(ctx context.Context, tx *Tx) error) error {
 	session, err := db.driver.Begin(ctx, false)
 	if err != nil {
-		return db.wrap("begin", err)
+		return db.refused("begin", err)
 	}
 	defer session.End()
 	tx := &Tx{db: db, session: session, shared: new(shared), write: true}
 	return guarded(context.WithoutCancel(ctx), tx, fn)
+}
+
+// refused is wrap for what never began: a store that is closed is the reason.
+func (db *DB) refused(doing string, err error) error {
+	select {
+	case <-db.quit:
+		if err != nil {
+			return &Error{Code: CodeUnavailable, Message: "the store is closed", Err: err}
+		}
+	default:
+	}
+	return db.wrap(doing, err)
 }
 
 // wrap makes an *Error of what a driver said; nil stays nil, and so does an

@@ -40,10 +40,27 @@ func (tx *Tx) Draft(ctx context.Context, agentID, id string) (Draft, error) {
 	return first(ctx, tx, "draft", scanDraft, sql, id, agentID)
 }
 
-// Drafts lists an agent's drafts, the newest first.
-func (tx *Tx) Drafts(ctx context.Context, agentID, from string, limit int) ([]Draft, string, error) {
-	var w where
+// ownDrafts are an agent's, but for those in tickets that he sees no more.
+func (tx *Tx) ownDrafts(ctx context.Context, agentID string) (w where, err error) {
+	desk, err := tx.Desk(ctx)
+	if err != nil {
+		return w, err
+	}
 	w.add(`agent_id = ?`, agentID)
+	if a := desk.Agent(agentID); a == nil || a.Role != RoleAdmin {
+		w.add(`(ticket = 0 OR EXISTS (SELECT 1 FROM tickets t WHERE t.number = drafts.ticket AND ` +
+			w.among(tx, "t.channel_id", desk.VisibleChannels(agentID)) + `))`)
+	}
+	return w, nil
+}
+
+// Drafts lists an agent's drafts, the newest first, but for those in tickets that
+// he sees no more.
+func (tx *Tx) Drafts(ctx context.Context, agentID, from string, limit int) ([]Draft, string, error) {
+	w, err := tx.ownDrafts(ctx, agentID)
+	if err != nil {
+		return nil, "", err
+	}
 	if err := w.after(from, "drafts"); err != nil {
 		return nil, "", err
 	}
@@ -54,9 +71,13 @@ func (tx *Tx) Drafts(ctx context.Context, agentID, from string, limit int) ([]Dr
 	return rows, next, err
 }
 
-// DraftCount tells how many drafts an agent has.
+// DraftCount tells how many drafts the list of an agent's holds.
 func (tx *Tx) DraftCount(ctx context.Context, agentID string) (int, error) {
-	n, err := tx.count(ctx, `SELECT COUNT(*) FROM drafts WHERE agent_id = $1`, agentID)
+	w, err := tx.ownDrafts(ctx, agentID)
+	if err != nil {
+		return 0, err
+	}
+	n, err := tx.count(ctx, `SELECT COUNT(*) FROM drafts`+w.sql(), w.args...)
 	return int(n), err
 }
 

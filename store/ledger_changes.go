@@ -184,7 +184,7 @@ func (tx *Tx) writeDelivery(ctx context.Context, d Delivery) error {
 const (
 	ActionRetry   = "retry"   // failed, deferred, unknown -> queued, due now; queued is due now as well
 	ActionHold    = "hold"    // queued, deferred, unknown -> held
-	ActionRelease = "release" // held -> queued, due now
+	ActionRelease = "release" // held -> queued, due now, or when it was written to leave
 	ActionCancel  = "cancel"  // queued, deferred, unknown, held -> cancelled
 )
 
@@ -207,7 +207,11 @@ func (tx *Tx) ChangeDelivery(ctx context.Context, id, action string, now time.Ti
 		d.State, d.Reason = Held, "by hand"
 	case ActionRelease:
 		allowed = from == Held
-		d.State, d.Reason, d.NextAttemptAt, d.RetriedAt = Queued, "", now, now
+		due := now
+		if d.Attempts == 0 && d.CreatedAt.After(now) { // written to leave then
+			due = d.CreatedAt
+		}
+		d.State, d.Reason, d.NextAttemptAt, d.RetriedAt = Queued, "", due, due
 	case ActionCancel:
 		allowed = from.Waiting() || from == Held
 		d.State, d.Reason = Cancelled, "by hand"

@@ -276,11 +276,18 @@ func (tx *Tx) AnyClock(ctx context.Context) (bool, error) {
 	return n > 0, err
 }
 
+// DueClock is a ticket whose clock has something to say, and since when.
+type DueClock struct {
+	Ticket int64
+	At     time.Time
+}
+
 // DueClocks gives the tickets whose clocks have something to say by now, the first
-// ones first and at most limit.
-func (tx *Tx) DueClocks(ctx context.Context, now time.Time, limit int) ([]int64, error) {
-	return list(ctx, tx, func(r Rows, n *int64) error { return r.Scan(n) },
-		`SELECT ticket FROM clocks WHERE due_at > 0 AND due_at <= $1 ORDER BY due_at, ticket LIMIT $2`, us(now), limit)
+// ones first, behind one of them, and at most limit.
+func (tx *Tx) DueClocks(ctx context.Context, now time.Time, behind DueClock, limit int) ([]DueClock, error) {
+	return list(ctx, tx, func(r Rows, c *DueClock) error { return r.Scan(&c.Ticket, at(&c.At)) },
+		`SELECT ticket, due_at FROM clocks WHERE due_at > 0 AND due_at <= $1 AND (due_at, ticket) > ($2, $3)
+		ORDER BY due_at, ticket LIMIT $4`, us(now), us(behind.At), behind.Ticket, limit)
 }
 
 // OpenTickets gives the numbers of open tickets behind a number, in their order
@@ -357,11 +364,11 @@ func (tx *Tx) MoveAlarms(ctx context.Context, from, to int64) error {
 	return tx.queue(ctx, `UPDATE alarms SET ticket = $2 WHERE ticket = $1`, from, to)
 }
 
-// DueAlarms gives the alarms that are to go off by now, the first ones first and
-// at most limit.
-func (tx *Tx) DueAlarms(ctx context.Context, now time.Time, limit int) ([]Alarm, error) {
-	return list(ctx, tx, scanAlarm, `SELECT `+alarmColumns+` FROM alarms WHERE done_at = 0 AND at <= $1
-		ORDER BY at, id LIMIT $2`, us(now), limit)
+// DueAlarms gives the alarms that are to go off by now, the first ones first,
+// behind one of them, and at most limit.
+func (tx *Tx) DueAlarms(ctx context.Context, now time.Time, behind Alarm, limit int) ([]Alarm, error) {
+	return list(ctx, tx, scanAlarm, `SELECT `+alarmColumns+` FROM alarms WHERE done_at = 0 AND at <= $1 AND (at, id) > ($2, $3)
+		ORDER BY at, id LIMIT $4`, us(now), us(behind.At), behind.ID, limit)
 }
 
 // EndAlarm says that an alarm went off. It is false where it did before: then

@@ -252,17 +252,28 @@ func (e *entry) alongside(a *store.Activity) error {
 	if err != nil {
 		return err
 	}
-	channel := e.desk.Channel(e.t.ChannelID)
-	if e.n.StatusID == nil && channel != nil {
-		switch a.Type {
-		case store.TypeOutgoing:
-			changes = append(changes, setStatus(e.desk, e.t, channel.OnOutgoing, e.now)...)
-		case store.TypeIncoming:
-			changes = append(changes, receive(e.desk, channel, e.t, e.now)...)
-		}
-	}
-	a.Changes = changes
+	a.Changes = append(changes, e.turn(a.Type)...)
 	return nil
+}
+
+// turn gives the ticket the status that the channel names for what the agent wrote,
+// unless he named one. That is his change as well: who read the ticket before has
+// read another one.
+func (e *entry) turn(kind store.ActivityType) (changes []store.Change) {
+	channel := e.desk.Channel(e.t.ChannelID)
+	if e.n.StatusID != nil || channel == nil {
+		return nil
+	}
+	switch kind {
+	case store.TypeOutgoing:
+		changes = setStatus(e.desk, e.t, channel.OnOutgoing, e.now)
+	case store.TypeIncoming:
+		changes = receive(e.desk, channel, e.t, e.now)
+	}
+	if len(changes) > 0 {
+		e.t.Version++
+	}
+	return changes
 }
 
 // answer is where a mail goes and what it answers.

@@ -264,3 +264,22 @@ func TestAnswerForLater(t *testing.T) {
 		t.Error("it does not leave when it should")
 	}
 }
+
+// An answer that turns the status makes a new version, as the agent's own change
+// would: who read the ticket before it does not overwrite it unawares. A customer's
+// mail makes none.
+func TestAnAnswerThatTurnsTheStatusIsAVersion(t *testing.T) {
+	d := newDesk(t)
+	r := d.open()
+	version := d.ticket(r.Ticket).Version
+	d.answer(r.Ticket, "hello")
+	id := d.statusID(statusInProgress)
+	if _, err := d.PatchTicket(d.ctx, d.anna, r.Ticket, TicketPatch{StatusID: &id, IfVersion: &version}); store.ReasonOf(err) != store.ReasonVersion {
+		t.Errorf("over the answer: %v", err)
+	}
+	version = d.ticket(r.Ticket).Version
+	d.deliver(letter{from: "carla@ext.example", subject: "[T#10001] again"})
+	if now := d.ticket(r.Ticket); now.Version != version || now.StatusID != id {
+		t.Errorf("after a mail it is version %d, want %d", now.Version, version)
+	}
+}

@@ -160,6 +160,9 @@ func (c *creation) enquiry(ctx context.Context) (store.Ticket, error) {
 	default:
 		return store.Ticket{}, store.Invalid("medium", "must be phone, letter, web, portal or email")
 	}
+	if err := c.refuseOurselves(c.to, c.cc, c.bcc); err != nil { // now, and not when the answer is written
+		return store.Ticket{}, err
+	}
 	if c.n.AccountID != "" {
 		if err := c.chooseAccount(); err != nil {
 			return store.Ticket{}, err
@@ -252,7 +255,7 @@ func (c *creation) ticket(ctx context.Context) (store.Ticket, error) {
 	t := store.Ticket{
 		ID: id, Kind: c.n.Kind, Subject: c.n.Subject, ChannelID: c.channel.ID, StatusID: c.n.StatusID,
 		Priority: c.n.Priority, MarkerID: c.n.MarkerID, OwnerID: c.n.OwnerID, ResponsibleID: c.n.ResponsibleID,
-		CreatedBy: c.agent.ID, Tags: c.n.Tags, Version: 1, CreatedAt: c.now, UpdatedAt: c.now, StatusAt: c.now,
+		CreatedBy: c.agent.ID, Tags: cleanTags(c.n.Tags), Version: 1, CreatedAt: c.now, UpdatedAt: c.now, StatusAt: c.now,
 	}
 	if t.OwnerID == "" {
 		t.OwnerID = c.usable(c.channel.DefaultOwnerID, c.channel.ID)
@@ -265,6 +268,9 @@ func (c *creation) ticket(ctx context.Context) (store.Ticket, error) {
 	}
 	if err := c.check(store.Ticket{}, &t); err != nil {
 		return store.Ticket{}, err
+	}
+	if closedStatus(c.desk, t.StatusID) { // a call that was answered at once
+		t.ClosedAt = c.now
 	}
 	number, err := c.tx.NextNumber(ctx)
 	t.Number = number
@@ -353,6 +359,9 @@ func (c *creation) contactAt(ctx context.Context, n NewContact) (store.Contact, 
 	a, err := address("contact.email", n.Email)
 	if err != nil {
 		return store.Contact{}, err
+	}
+	if c.ours(a) {
+		return store.Contact{}, store.Invalid("contact.email", "is an address of our own")
 	}
 	p, err := c.identify(ctx, a, c.said)
 	if err != nil || p.contact.ID != "" {

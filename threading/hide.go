@@ -10,7 +10,8 @@ import (
 
 // HideActivity takes what was said in a ticket that the agent sees out of
 // everybody's sight but admins': a stub stays, that tells who did it and when. It
-// is not found by search any more, and not shown outside. Errors: not_found;
+// is not found by search any more, and not shown outside; what of it has not left
+// yet is held, and may be released. Errors: not_found;
 // conflict for a change of status, which holds nothing to hide. What is hidden
 // already stays so.
 func (s *Service) HideActivity(ctx context.Context, agent *store.Agent, number int64, id string) (store.Activity, error) {
@@ -26,6 +27,9 @@ func (s *Service) HideActivity(ctx context.Context, agent *store.Agent, number i
 		if err := w.tx.Unindex(ctx, a.ID); err != nil {
 			return err
 		}
+		if err := w.holdBack(ctx, a.ID); err != nil {
+			return err
+		}
 		return w.tx.AddEvent(ctx, store.Event{
 			Kind: store.EventActivityChanged, Ticket: a.Ticket, ActivityID: a.ID, At: w.now,
 			Data: store.EventData{Fields: []string{"hidden"}},
@@ -34,8 +38,32 @@ func (s *Service) HideActivity(ctx context.Context, agent *store.Agent, number i
 	return a, err
 }
 
+// holdBack holds what has not left yet of an answer that an agent takes out of sight,
+// or a file of it: a mail can't be changed, and what he regrets must not go out.
+func (w *work) holdBack(ctx context.Context, activity string) error {
+	for f := (store.DeliveryFilter{ActivityID: activity, Kind: store.MailAnswer, Limit: 200}); ; {
+		rows, next, err := w.tx.Deliveries(ctx, f)
+		if err != nil {
+			return err
+		}
+		for _, d := range rows {
+			if !d.State.Waiting() {
+				continue
+			}
+			_, err := w.tx.ChangeDelivery(ctx, d.ID, store.ActionHold, w.now)
+			if err != nil && store.CodeOf(err) != store.CodeConflict { // it is on its way since
+				return err
+			}
+		}
+		if f.Cursor = next; next == "" {
+			return nil
+		}
+	}
+}
+
 // HideFile takes one file of an activity out of everybody's sight but admins',
-// and its name out of search. Errors: not_found.
+// and its name out of search; an answer that holds it and has not left yet is held.
+// Errors: not_found.
 func (s *Service) HideFile(ctx context.Context, agent *store.Agent, number int64, activity, id string) error {
 	return s.do(ctx, func(ctx context.Context, w *work) error {
 		a, err := w.spoken(ctx, agent, number, activity)
@@ -46,6 +74,9 @@ func (s *Service) HideFile(ctx context.Context, agent *store.Agent, number int64
 			return err
 		}
 		if err := w.reindex(ctx, a); err != nil {
+			return err
+		}
+		if err := w.holdBack(ctx, a.ID); err != nil {
 			return err
 		}
 		return w.tx.AddEvent(ctx, store.Event{

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"ticketgate/store"
 )
@@ -149,5 +150,46 @@ func TestTheNameOfAHiddenFileIsNotFound(t *testing.T) {
 	}
 	if got := d.found("papers"); len(got) != 0 {
 		t.Errorf("what is hidden is found in %v again", got)
+	}
+}
+
+// What an agent takes out of sight, or a file of it, does not leave after that
+// unless somebody releases it; what has left has left.
+func TestWhatIsHiddenDoesNotLeave(t *testing.T) {
+	d := newDesk(t)
+	r := d.open()
+	write := func() (store.Activity, func() store.DeliveryState) {
+		a, err := d.AddActivity(d.ctx, d.anna, r.Ticket, NewActivity{
+			Type: store.TypeOutgoing, Text: "XYZZY", SendAt: d.now.Add(time.Hour), Attachments: []File{{Name: "a.txt", Content: []byte("x")}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a, func() (state store.DeliveryState) {
+			d.view(func(ctx context.Context, tx *store.Tx) error {
+				states, err := tx.DeliveryStates(ctx, a.ID)
+				state = states[a.ID]
+				return err
+			})
+			return state
+		}
+	}
+	whole, state := write()
+	d.hide(r.Ticket, whole.ID)
+	if state() != store.Held {
+		t.Errorf("a hidden answer is %s", state())
+	}
+	other, state := write()
+	var file string
+	d.view(func(ctx context.Context, tx *store.Tx) error {
+		files, err := tx.Attachments(ctx, other.ID)
+		file = files[other.ID][0].ID
+		return err
+	})
+	if err := d.HideFile(d.ctx, d.anna, r.Ticket, other.ID, file); err != nil {
+		t.Fatal(err)
+	}
+	if state() != store.Held {
+		t.Errorf("an answer with a hidden file is %s", state())
 	}
 }

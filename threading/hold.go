@@ -171,6 +171,9 @@ func (w *work) show(ctx context.Context, held store.Ticket) error {
 
 // waiting finds the held ticket and the suggested one from either number.
 func (w *work) waiting(ctx context.Context, agent *store.Agent, number int64) (held, suggested store.Ticket, err error) {
+	if err := w.holdPair(ctx, number); err != nil {
+		return held, suggested, err
+	}
 	t, err := w.visible(ctx, agent, number)
 	if err != nil {
 		return held, suggested, err
@@ -200,6 +203,28 @@ func (w *work) waiting(ctx context.Context, agent *store.Agent, number int64) (h
 	}
 	held, err = w.visible(ctx, agent, list[0].Number) // read anew, and locked
 	return held, t, err
+}
+
+// holdPair locks the ticket and those that it waits for, or that wait for it.
+func (w *work) holdPair(ctx context.Context, number int64) error {
+	there, err := w.tx.TicketsByNumber(ctx, []int64{number})
+	if err != nil {
+		return err
+	}
+	numbers := []int64{number}
+	for _, t := range there {
+		if t.SuggestedTicket != 0 {
+			numbers = append(numbers, t.SuggestedTicket)
+		}
+	}
+	waiting, err := w.held(ctx, number)
+	if err != nil {
+		return err
+	}
+	for _, t := range waiting {
+		numbers = append(numbers, t.Number)
+	}
+	return w.hold(ctx, numbers...)
 }
 
 // held gives the tickets whose mail waits for another.

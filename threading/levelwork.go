@@ -30,23 +30,46 @@ func (s *Service) KeepTime(ctx context.Context) error {
 	return nil
 }
 
+// runClocks goes through all that is due by now, so that what fails keeps nobody
+// behind it from being told.
 func (s *Service) runClocks(ctx context.Context) error {
-	var due []int64
-	err := s.db.View(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
-		due, err = tx.DueClocks(ctx, s.now(), timeBatch)
-		return err
+	return everyDue(ctx, s, (*store.Tx).DueClocks, func(c store.DueClock) error {
+		err := s.do(ctx, func(ctx context.Context, w *work) error { return w.keepTimeOf(ctx, c.Ticket, happening{}) })
+		return s.goOn(ctx, err, "a clock can't tell its time; it is tried again", c.Ticket)
 	})
-	if err != nil {
-		return err
-	}
-	for _, number := range due {
-		err := s.do(ctx, func(ctx context.Context, w *work) error { return w.keepTimeOf(ctx, number, happening{}) })
-		if ctx.Err() != nil || store.CodeOf(err) == store.CodeUnavailable {
+}
+
+// everyDue does something for each of what is due by now, a page at a time.
+func everyDue[T any](ctx context.Context, s *Service, read func(*store.Tx, context.Context, time.Time, T, int) ([]T, error), do func(T) error) error {
+	var last T
+	for now := s.now(); ; {
+		var due []T
+		err := s.db.View(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
+			due, err = read(tx, ctx, now, last, timeBatch)
+			return err
+		})
+		if err != nil {
 			return err
 		}
-		if err != nil {
-			s.log.Error("a clock can't tell its time; it is tried again", "ticket", number, "err", err)
+		for _, last = range due {
+			if err := do(last); err != nil {
+				return err
+			}
 		}
+		if len(due) < timeBatch {
+			return nil
+		}
+	}
+}
+
+// goOn is nil where the work with one ticket failed and that with others may not;
+// the log then tells of it.
+func (s *Service) goOn(ctx context.Context, err error, text string, ticket int64) error {
+	if ctx.Err() != nil || store.CodeOf(err) == store.CodeUnavailable {
+		return err
+	}
+	if err != nil {
+		s.log.Error(text, "ticket", ticket, "err", err)
 	}
 	return nil
 }
@@ -264,20 +287,10 @@ func (s *Service) DeleteAlarm(ctx context.Context, agent *store.Agent, number in
 
 // ringAlarms has the alarms go off that are due.
 func (s *Service) ringAlarms(ctx context.Context) error {
-	var due []store.Alarm
-	err := s.db.View(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
-		due, err = tx.DueAlarms(ctx, s.now(), timeBatch)
-		return err
+	return everyDue(ctx, s, (*store.Tx).DueAlarms, func(v store.Alarm) error {
+		err := s.do(ctx, func(ctx context.Context, w *work) error { return w.ring(ctx, v) })
+		return s.goOn(ctx, err, "an alarm can't go off; it is tried again", v.Ticket)
 	})
-	if err != nil {
-		return err
-	}
-	for _, v := range due {
-		if err := s.do(ctx, func(ctx context.Context, w *work) error { return w.ring(ctx, v) }); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // reasonAlarm is why an agent is told by an alarm.

@@ -32,6 +32,9 @@ func (s *Service) link(ctx context.Context, agent *store.Agent, number, other in
 		return store.Invalid("kind", "must be related, duplicate_of, duplicated_by, parent or child")
 	}
 	return s.do(ctx, func(ctx context.Context, w *work) error {
+		if err := w.hold(ctx, number, other); err != nil {
+			return err
+		}
 		t, err := w.watched(ctx, agent, number)
 		if err != nil {
 			return err

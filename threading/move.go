@@ -44,6 +44,9 @@ func (s *Service) SplitActivity(ctx context.Context, agent *store.Agent, number 
 func (s *Service) move(ctx context.Context, agent *store.Agent, number int64, id string, to int64, p Split) (move, error) {
 	var done move
 	err := s.do(ctx, func(ctx context.Context, w *work) error {
+		if err := w.hold(ctx, number, to); err != nil { // 0, a new one, is not there
+			return err
+		}
 		from, err := w.visible(ctx, agent, number)
 		if err != nil {
 			return err
@@ -167,6 +170,9 @@ func (m *move) open(ctx context.Context) error {
 		Priority: store.PriorityNormal, AccountID: m.from.AccountID, CreatedBy: m.agent.ID, Version: 1, CreatedAt: m.now, UpdatedAt: m.now, StatusAt: m.now,
 	}
 	m.to.StatusID = channel.DefaultStatusID
+	if closedStatus(m.desk, m.to.StatusID) {
+		m.to.ClosedAt = m.now
+	}
 	m.to.OwnerID = m.usable(channel.DefaultOwnerID, channel.ID)
 	m.to.ResponsibleID = m.usable(channel.DefaultResponsibleID, channel.ID)
 	if m.a.AccountID != "" {
@@ -341,5 +347,6 @@ func (m *move) leave(ctx context.Context) error {
 	if err := m.tx.DeleteLink(ctx, m.from.Number, m.to.Number, store.LinkSplitFrom, store.LinkSplit); err != nil {
 		return err
 	}
-	return m.goesInto(ctx, m.agent, &m.from, &m.to, nil)
+	_, err = m.goesInto(ctx, m.agent, &m.from, &m.to, nil)
+	return err
 }

@@ -159,6 +159,9 @@ func headline(reason string, a store.Activity) string {
 	case string(eventEscalated):
 		return "escalated, nothing happened in time"
 	case string(eventWarned):
+		if a.OriginalEvent == stepRespondBreach || a.OriginalEvent == stepResolveBreach {
+			return "time is over"
+		}
 		return "time runs out"
 	case reasonLost:
 		return "moved out of your sight; it is not yours any more"

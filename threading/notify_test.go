@@ -191,3 +191,13 @@ func TestAFailureIsWrittenAndTold(t *testing.T) {
 		t.Errorf("told %v, want the owner and the subscriber", got)
 	}
 }
+
+func TestABreachIsNoWarning(t *testing.T) {
+	for step, want := range map[string]string{
+		stepRespondWarning: "time runs out", stepResolveWarning: "time runs out", stepRespondBreach: "time is over", stepResolveBreach: "time is over",
+	} {
+		if got := headline(string(eventWarned), store.Activity{ActivityDetail: store.ActivityDetail{OriginalEvent: step}}); got != want {
+			t.Errorf("%s is told as %q", step, got)
+		}
+	}
+}

@@ -354,6 +354,9 @@ func (s *Service) wentInto(t store.Ticket) error {
 func (s *Service) Merge(ctx context.Context, agent *store.Agent, number, into int64) (store.Ticket, error) {
 	var merged store.Ticket
 	err := s.do(ctx, func(ctx context.Context, w *work) error {
+		if err := w.hold(ctx, number, into); err != nil {
+			return err
+		}
 		t, err := w.visible(ctx, agent, number)
 		if err != nil {
 			return err
@@ -405,14 +408,46 @@ func (w *work) merge(ctx context.Context, agent *store.Agent, t, to store.Ticket
 	if err := w.moveAll(ctx, t, &root); err != nil {
 		return t, err
 	}
-	return t, w.goesInto(ctx, agent, &t, &root, slices.Concat(changes, values))
+	went := t
+	entries, err := w.goesInto(ctx, agent, &t, &root, slices.Concat(changes, values))
+	if err != nil || agent == nil { // what comes together by itself does so by a mail, and of that agents are told
+		return t, err
+	}
+	return t, w.tellMerge(ctx, agent, went, root, entries)
 }
 
-// goesInto writes that a ticket leads to another from now on.
-func (w *work) goesInto(ctx context.Context, agent *store.Agent, t, root *store.Ticket, changes []store.Change) error {
+// tellMerge tells the agents of the ticket that is left, and with them those of the
+// one that went into it, who watch it now; a mail that waited comes in by that. Who
+// doesn't see it loses his own, as by a move, and reads nothing of the other.
+func (w *work) tellMerge(ctx context.Context, agent *store.Agent, went, root store.Ticket, entries [2]store.Activity) error {
+	watchers, err := w.tx.Watchers(ctx, went.Number)
+	if err != nil {
+		return err
+	}
+	ties := []tie{{went.OwnerID, roleOwner}, {went.ResponsibleID, roleResponsible}}
+	for _, id := range watchers[went.Number] {
+		ties = append(ties, tie{id, roleWatcher})
+	}
+	e := event{kind: eventActivity, actor: agent.ID}
+	if went.SuggestedTicket != 0 {
+		e.kind = eventIncoming
+	}
+	for _, one := range ties {
+		e.also = append(e.also, one.agentID)
+	}
+	if err := w.notify(ctx, root, entries[1], e); err != nil {
+		return err
+	}
+	went.ChannelID = root.ChannelID
+	return w.notify(ctx, went, entries[0], event{kind: eventRoles, actor: agent.ID, lost: ties})
+}
+
+// goesInto writes that a ticket leads to another from now on, and gives what stands
+// of that in the history of either.
+func (w *work) goesInto(ctx context.Context, agent *store.Agent, t, root *store.Ticket, changes []store.Change) (entries [2]store.Activity, err error) {
 	if t.SuggestedTicket != 0 {
 		if err := w.tx.DeleteLink(ctx, t.Number, t.SuggestedTicket, store.LinkSuggested, store.LinkWaiting); err != nil {
-			return err
+			return entries, err
 		}
 	}
 	t.MergedInto, t.SuggestedTicket = root.Number, 0
@@ -424,34 +459,35 @@ func (w *work) goesInto(ctx context.Context, agent *store.Agent, t, root *store.
 		t.ClosedAt = w.now
 	}
 	if err := w.tx.AddLink(ctx, t.Number, root.Number, store.LinkMergedInto, store.LinkMerged); err != nil {
-		return err
+		return entries, err
 	}
 	if err := w.waitFor(ctx, t.Number, root.Number); err != nil {
-		return err
+		return entries, err
 	}
 	if err := w.tx.MoveDrafts(ctx, t.Number, root.Number); err != nil {
-		return err
+		return entries, err
 	}
 	for _, move := range []func(context.Context, int64, int64) error{w.tx.MoveWorked, w.tx.MoveAlarms} {
 		if err := move(ctx, t.Number, root.Number); err != nil {
-			return err
+			return entries, err
 		}
 	}
 	note := fmt.Sprintf("%s went into %s", w.s.Reference(t.Number), w.s.Reference(root.Number))
-	for _, side := range []*store.Ticket{t, root} {
+	for i, side := range []*store.Ticket{t, root} {
 		a := w.statusChange(*side, agent, []store.Change{{Field: "merged_into", From: w.s.Reference(t.Number), To: w.s.Reference(root.Number)}})
 		a.Comment = note
 		if side == root {
 			a.Changes = append(a.Changes, changes...)
 		}
 		if err := w.history(ctx, side, &a); err != nil {
-			return err
+			return entries, err
 		}
 		if err := w.indexFields(ctx, *side, a); err != nil {
-			return err
+			return entries, err
 		}
+		entries[i] = a
 	}
-	return nil
+	return entries, nil
 }
 
 // waitFor has the mail that waits for a ticket wait for the one that it went into.

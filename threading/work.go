@@ -2,6 +2,7 @@ package threading
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"ticketgate/store"
@@ -69,6 +70,18 @@ func twice(run func() error) error {
 		err = run()
 	}
 	return err
+}
+
+// hold locks tickets in the order of their numbers: whoever needs several takes
+// them so first, and no two wait for each other. One that is not there is left out.
+func (w *work) hold(ctx context.Context, numbers ...int64) error {
+	slices.Sort(numbers)
+	for _, number := range slices.Compact(numbers) {
+		if _, err := w.tx.Ticket(ctx, number); hard(err) != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // setStatus gives a ticket a status and says what changed. An empty id, and

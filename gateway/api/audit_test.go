@@ -34,6 +34,7 @@ func TestWhatIsChangedIsAudited(t *testing.T) {
 		{"calendar", "/calendars", officeHours(), m{"timezone": "Europe/Berlin"}},
 		{"service-level", "/service-levels", m{"name": "Gold", "respond_minutes": 60}, m{"warn_minutes": 5}},
 		{"rule", "/rules", m{"name": "New", "condition": "contact.known"}, m{"name": "Newer"}},
+		{"view", "/views", m{"name": "All", "shared": "all"}, m{"name": "All of them"}},
 		{"mail-account", "/mail-accounts", m{"name": "x", "address": "new-account@example.test", "type": "system"}, m{"name": "y"}},
 	} {
 		id := made("create-"+c.one, c.path, c.body)
@@ -104,6 +105,13 @@ func TestWhatIsChangedIsAudited(t *testing.T) {
 	other := f.browser(f.tries("admin", "another horse").is(200))
 	b.do("DELETE", "/sessions/"+other.session, nil).is(204)
 	did("end-session", "/sessions/"+other.session)
+	own := b.do("POST", "/views", m{"name": "Mine"}).is(201).text("id") // sets nothing up
+	b.do("PATCH", "/views/"+own, m{"name": "My own"}).is(200)
+	b.do("PATCH", "/views/"+own, m{"shared": "all"}).is(200)
+	did("patch-view", "/views/"+own)
+	b.do("PATCH", "/views/"+own, m{"shared": "none"}).is(200)
+	did("patch-view", "/views/"+own)
+	b.do("DELETE", "/views/"+own, nil).is(204)
 	b.do("PATCH", "/channels/"+f.channel, m{"name": ""}).is(422) // what was refused is no change
 	f.do("standard", "POST", "/channels", m{"name": "x"}).is(403)
 	b.do("POST", "/logout", nil).is(204)

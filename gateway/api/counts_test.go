@@ -49,3 +49,19 @@ func TestTheNumbersBesideTheLists(t *testing.T) {
 	}
 	f.do("standard", "PATCH", "/tickets/counts", m{"subject": "x"}).is(404) // a number it is not
 }
+
+// The number beside the drafts is that of their list: one in a ticket that moved out
+// of sight is in neither.
+func TestDraftsOutOfSightAreNotCounted(t *testing.T) {
+	f := newFixture(t)
+	number, _ := f.mailIn(customersMail)
+	f.do("standard", "POST", f.ticketPath(number)+"/activities", m{"type": "note", "text": "later", "draft": true}).is(201)
+	drafts := func() any { return f.do("standard", "GET", "/tickets/counts", nil).is(200).json()["drafts"] }
+	if n := drafts(); n != 1.0 {
+		t.Fatalf("%v drafts", n)
+	}
+	f.do("admin", "PATCH", f.ticketPath(number), m{"channel_id": f.sales}).is(200)
+	if n, items := drafts(), f.do("standard", "GET", "/tickets?list=drafts", nil).items(); n != 0.0 || len(items) != 0 {
+		t.Errorf("%v are counted, the list holds %v", n, items)
+	}
+}

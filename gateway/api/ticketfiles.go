@@ -3,6 +3,8 @@ package api
 import (
 	"context"
 	"net/http"
+	"slices"
+	"strings"
 
 	"ticketgate/store"
 )
@@ -34,29 +36,46 @@ func ticketFileOf(f store.Attachment) ticketFileShape {
 	return ticketFileShape{Attachment: f, ActivityID: f.ActivityID}
 }
 
-// listTicketFiles may give pages that are shorter than asked for: what is hidden
-// is left out.
+// listTicketFiles reads on past what is hidden, until the page is full.
 func (a *api) listTicketFiles(ctx context.Context, c *call, in *struct {
 	OnTicket
 	Paging
 }) (*page[ticketFileShape], error) {
 	return view(ctx, a.DB, func(ctx context.Context, tx *store.Tx) (*page[ticketFileShape], error) {
-		found, next, err := tx.TicketFiles(ctx, c.ticket.Number, in.Cursor, in.Limit)
-		if err != nil {
-			return nil, err
-		}
-		shown := make([]store.Attachment, 0, len(found))
-		for _, f := range found {
-			v, err := tx.Activity(ctx, f.ActivityID)
+		var shown []store.Attachment
+		for next := in.Cursor; ; {
+			found, behind, err := tx.TicketFiles(ctx, c.ticket.Number, next, in.Limit-len(shown))
 			if err != nil {
 				return nil, err
 			}
-			if c.admin() || v.Hidden == nil && !f.Hidden {
-				shown = append(shown, f)
+			if found, err = inSight(ctx, tx, c, found); err != nil {
+				return nil, err
+			}
+			shown = append(shown, found...)
+			if next = behind; next == "" || len(shown) == in.Limit {
+				return mapped(shown, next, ticketFileOf), nil
 			}
 		}
-		return mapped(shown, next, ticketFileOf), nil
 	})
+}
+
+// inSight leaves out the files that the caller may not see.
+func inSight(ctx context.Context, tx *store.Tx, c *call, found []store.Attachment) ([]store.Attachment, error) {
+	if c.admin() {
+		return found, nil
+	}
+	hidden := map[string]bool{} // by activity
+	for _, f := range found {
+		if _, known := hidden[f.ActivityID]; known {
+			continue
+		}
+		v, err := tx.Activity(ctx, f.ActivityID)
+		if err != nil {
+			return nil, err
+		}
+		hidden[f.ActivityID] = v.Hidden != nil
+	}
+	return slices.DeleteFunc(found, func(f store.Attachment) bool { return f.Hidden || hidden[f.ActivityID] }), nil
 }
 
 type newTicketFile struct {
@@ -67,11 +86,29 @@ type newTicketFile struct {
 func (a *api) addTicketFile(ctx context.Context, c *call, in *newTicketFile) (*created[ticketFileShape], error) {
 	out, err := a.makeActivity(ctx, c, &activityInput{Type: string(store.TypeNote), Attachments: []fileInput{in.Body}}, "")
 	if err != nil {
-		return nil, err
+		return nil, ofFile(err)
 	}
 	f := out.Body.Attachments[0]
 	f.ActivityID = out.Body.ID
 	return &created[ticketFileShape]{Location: out.Location + "/attachments/" + f.ID, Body: ticketFileOf(f)}, nil
+}
+
+// ofFile names the fields of the file as they stand in its own body, and not in
+// that of the note that it is kept as.
+func ofFile(err error) error {
+	p := problemOf(err)
+	if len(p.Errors) == 0 {
+		return err
+	}
+	named := *p
+	named.Errors = slices.Clone(p.Errors)
+	for i := range named.Errors {
+		e := &named.Errors[i]
+		if e.Field = strings.TrimPrefix(strings.TrimPrefix(e.Field, "attachments[0]"), "."); e.Field == "" {
+			e.Field = "content"
+		}
+	}
+	return &named
 }
 
 // findTicketFile is the 404 of a file that the caller does not see in the ticket.

@@ -56,6 +56,14 @@ func choiceOf(v store.View) (choice TicketChoice) {
 	return choice
 }
 
+// ChoiceOf reads the filter of a view for who knows the desk by names.
+func ChoiceOf(v store.View) TicketChoice { return choiceOf(v) }
+
+// CheckChoice refuses the filter of a view that names what is not there.
+func CheckChoice(desk *store.Desk, q TicketChoice) error {
+	return q.check(desk, &call{agent: &store.Agent{}})
+}
+
 // findView is the 404 of another's view that is not shared.
 func (a *api) findView(ctx context.Context, c *call) error {
 	return a.DB.View(ctx, func(ctx context.Context, tx *store.Tx) (err error) {

@@ -109,7 +109,7 @@ func (a *applier) run(ctx context.Context) error {
 		a.ownLevels,
 		a.channelLinks, a.subscriptions,
 		func(ctx context.Context) error { return a.webhooks().apply(ctx, a) },
-		a.applyRules,
+		a.applyRules, a.applyViews,
 	}
 	if a.opt.Prune {
 		steps = append(steps, a.prune)

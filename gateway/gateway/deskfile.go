@@ -34,6 +34,7 @@ type DeskFile struct {
 	Companies []CompanyEntry  `toml:"company"`
 	Contacts  []ContactEntry  `toml:"contact"`
 	Webhooks  []WebhookEntry  `toml:"webhook"`
+	Views     []ViewEntry     `toml:"view"`
 
 	document *document
 	problems []error
@@ -215,6 +216,7 @@ func ReadDesk(name string, data []byte) (*DeskFile, error) {
 	f.checkWords()
 	f.readPasswords()
 	f.checkWebhooks()
+	f.checkViews()
 	return f, errors.Join(f.problems...)
 }
 

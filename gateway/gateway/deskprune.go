@@ -12,6 +12,7 @@ import (
 // referred to.
 func (a *applier) prune(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{
+		a.pruneViews,
 		func(ctx context.Context) error { return a.rules().prune(ctx, a) },
 		a.pruneSubscriptions, a.pruneAccounts, a.pruneChannels, a.pruneContacts, a.pruneCompanies,
 		func(ctx context.Context) error { return a.serviceLevels().prune(ctx, a) },

@@ -101,6 +101,10 @@ company = "Ltd"
 name = "chat"
 url = "https://chat.example/hook"
 events = ["ticket.created"]
+[[view]]
+name = "Bob's"
+filter = { owner = "bob@example.test", channel = "Sales", company = "Ltd", marker = "Red", open = true, field = "serial:47" }
+sort = "-priority"
 `
 	everyChange = `
 [[status]]
@@ -151,6 +155,10 @@ service_level = "Gold"
 name = "chat"
 url = "https://chat.example/other"
 events = ["ticket.created", "delivery.changed"]
+[[view]]
+name = "Bob's"
+filter = { owner = "none", status = "Waiting", contact = "carol@client.test", created_since = 2026-11-25T10:00:00+01:00 }
+position = 3
 `
 )
 

@@ -67,6 +67,8 @@ func (d *database) writing(ctx context.Context, fn func(*conn) error) error {
 	case c := <-d.writer:
 		defer func() { d.writer <- c }()
 		return fn(c)
+	case <-d.quit:
+		return errClosed
 	case <-ctx.Done():
 		return ctx.Err()
 	}

@@ -17,8 +17,11 @@ type database struct {
 	writer  chan *conn    // holds the writing connection while nobody writes
 	idle    chan *conn    // readers that nobody uses
 	tickets chan struct{} // one for each reader that exists
+	quit    chan struct{} // closed by Close: nobody waits for a connection any more
 	closed  sync.Once
 }
+
+var errClosed = errors.New("the database is closed")
 
 func (d *database) Writers() int { return 1 }
 
@@ -69,6 +72,8 @@ func (d *database) Begin(ctx context.Context, _ bool) (store.Session, error) {
 			return nil, err
 		}
 		return &session{conn: c, db: d, write: true, open: true}, nil
+	case <-d.quit:
+		return nil, errClosed
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
@@ -103,6 +108,8 @@ func (d *database) reader(ctx context.Context) (*conn, error) {
 			<-d.tickets
 		}
 		return c, err
+	case <-d.quit:
+		return nil, errClosed
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
@@ -128,6 +135,7 @@ func (d *database) Ping(ctx context.Context) error {
 func (d *database) Close() error {
 	var errs []error
 	d.closed.Do(func() {
+		close(d.quit)
 		for range cap(d.tickets) {
 			select {
 			case c := <-d.idle:

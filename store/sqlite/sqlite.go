@@ -60,6 +60,7 @@ func open(ctx context.Context, path string, opt store.Options) (*database, error
 		readers = defaultReaders
 	}
 	d := &database{
+		quit:    make(chan struct{}),
 		path:    path,
 		writer:  make(chan *conn, 1),
 		idle:    make(chan *conn, readers),

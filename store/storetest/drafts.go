@@ -10,6 +10,8 @@ import (
 
 func testDrafts(t *testing.T, open Open) {
 	db := one(t, open)
+	addAgent(t, db, "anna", store.RoleAdmin)
+	addAgent(t, db, "otto", store.RoleAgent) // sees no ticket
 	for i, d := range []store.Draft{
 		{ID: "d1", AgentID: "anna", Doc: `{"a":1}`}, {ID: "d2", AgentID: "anna", Ticket: 10001, Doc: `{}`},
 		{ID: "d3", AgentID: "otto", Ticket: 10001, Doc: `{}`}, {ID: "d4", AgentID: "anna", Doc: `{}`},
@@ -40,6 +42,15 @@ func testDrafts(t *testing.T, open Open) {
 		n, err := tx.DraftCount(ctx, "anna")
 		if len(in) != 1 || in[0].ID != "d2" || n != 3 {
 			t.Errorf("in the ticket are %+v, in all %d", in, n)
+		}
+		return err
+	})
+	view(t, db, func(ctx context.Context, tx *store.Tx) error {
+		found, _, err := tx.Drafts(ctx, "otto", "", 9)
+		must(t, err)
+		n, err := tx.DraftCount(ctx, "otto")
+		if len(found) != 0 || n != 0 {
+			t.Errorf("of a ticket out of sight he is shown %+v, and counted %d", found, n)
 		}
 		return err
 	})

@@ -159,6 +159,19 @@ func testChanges(t *testing.T, open Open) {
 			})
 		}
 	}
+	// What was written to leave at a time leaves then, also after it was held.
+	later := deliveries("later", []string{"a@a.example"})
+	later[0].State, later[0].CreatedAt, later[0].NextAttemptAt = store.Held, noon(30), noon(30)
+	update(t, db, func(ctx context.Context, tx *store.Tx) error {
+		if err := tx.AddMail(ctx, store.Mail{ID: "later", Kind: store.MailAnswer}, later); err != nil {
+			return err
+		}
+		got, err := tx.ChangeDelivery(ctx, later[0].ID, store.ActionRelease, noon(5))
+		if !got.NextAttemptAt.Equal(noon(30)) || !got.RetriedAt.Equal(noon(30)) {
+			t.Errorf("released it is due at %v, and ages from %v", got.NextAttemptAt, got.RetriedAt)
+		}
+		return err
+	})
 	for id, code := range map[string]store.Code{"retryqueuedd0": store.CodeInvalid, "none": store.CodeNotFound} {
 		wantCode(t, db.Update(t.Context(), func(ctx context.Context, tx *store.Tx) error {
 			_, err := tx.ChangeDelivery(ctx, id, "explode", noon(5))

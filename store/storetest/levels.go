@@ -74,8 +74,12 @@ func testClocks(t *testing.T, open Open) {
 		if !got.RespondBy.Equal(noon(3)) || !got.DueAt.Equal(noon(2)) || got.Responding != time.Minute || !slices.Equal(got.EscalatedFrom, []string{"x"}) || len(all) != 2 {
 			t.Errorf("%+v", all)
 		}
-		for at, want := range map[int][]int64{1: nil, 2: {a}} {
-			if due, err := tx.DueClocks(ctx, noon(at), 9); err != nil || !slices.Equal(due, want) {
+		first := store.DueClock{Ticket: a, At: noon(2)}
+		if due, err := tx.DueClocks(ctx, noon(3), first, 9); err != nil || len(due) != 0 {
+			t.Errorf("due behind the only one are %v, %v", due, err)
+		}
+		for at, want := range map[int][]store.DueClock{1: nil, 2: {first}} {
+			if due, err := tx.DueClocks(ctx, noon(at), store.DueClock{}, 9); err != nil || !slices.Equal(due, want) {
 				t.Errorf("due at %d are %v, %v", at, due, err)
 			}
 		}
@@ -122,15 +126,18 @@ func testAlarms(t *testing.T, open Open) {
 		v := store.Alarm{ID: id, Ticket: 10001, AgentID: "anna", At: noon(3 - i), Comment: "c" + id, CreatedBy: "otto", CreatedAt: noon(0)}
 		update(t, db, func(ctx context.Context, tx *store.Tx) error { return tx.PutAlarm(ctx, v) })
 	}
-	due := func(at int) (ids []string) {
+	due := func(at int, behind ...store.Alarm) (ids []string) {
 		view(t, db, func(ctx context.Context, tx *store.Tx) error {
-			found, err := tx.DueAlarms(ctx, noon(at), 9)
+			found, err := tx.DueAlarms(ctx, noon(at), append(behind, store.Alarm{})[0], 9)
 			for _, v := range found {
 				ids = append(ids, v.ID)
 			}
 			return err
 		})
 		return ids
+	}
+	if got := due(3, store.Alarm{ID: "3", At: noon(1)}); !slices.Equal(got, []string{"2", "1"}) {
+		t.Errorf("behind the first are %v", got)
 	}
 	if got := due(2); !slices.Equal(got, []string{"3", "2"}) {
 		t.Errorf("due are %v", got)

@@ -25,6 +25,7 @@ func Run(t *testing.T, open Open) {
 		{"UpdateInGroups", testGroups},
 		{"UpdateOfTwoHandles", testHandles},
 		{"View", testView},
+		{"Closed", testClosed},
 		{"Desk", testDesk},
 		{"DeskConflicts", testDeskConflicts},
 		{"DeskInUse", testDeskInUse},
