@@ -27,15 +27,17 @@ const (
 	maxKey = 200
 )
 
-// once runs a POST that carries an Idempotency-Key at most once per caller and
-// path, and gives the answer of the first run to every later one. Only a
-// success is kept: what was refused changed nothing and may be tried again.
+// once runs a POST that carries an Idempotency-Key at most once per agent and
+// path, and gives the answer of the first run to every later one, whatever token
+// or session it comes with: a client that logged in anew in between repeats the
+// same request. Only a success is kept: what was refused changed nothing and may
+// be tried again.
 func (a *api) once(hc checked, c *call, key string, next func(huma.Context)) {
 	ctx := hc.Context()
 	url := hc.URL()
 	sum := sha256.Sum256(slices.Concat([]byte(url.RawQuery), []byte{0}, hc.body)) // what the query asks for belongs to it
 	run := store.Answered{
-		Caller: c.credential(), Path: url.Path, Key: key, BodyHash: hex.EncodeToString(sum[:]), At: a.Now(),
+		Caller: c.agent.ID, Path: url.Path, Key: key, BodyHash: hex.EncodeToString(sum[:]), At: a.Now(),
 	}
 	if len(key) > maxKey || refuse(key, false) != "" {
 		a.fail(hc, invalid("Idempotency-Key", "is at most 200 printable characters"))
@@ -86,6 +88,7 @@ func begun(ctx context.Context, tx *store.Tx, run store.Answered) (*store.Answer
 
 // kept is an answer as it is stored.
 type kept struct {
+	Scopes []string          `json:"scopes,omitempty"` // of the token that it was given to
 	Header map[string]string `json:"header"`
 	Body   []byte            `json:"body"`
 }
@@ -109,17 +112,15 @@ func (a *api) first(hc checked, c *call, run store.Answered, next func(huma.Cont
 	out.send(hc)
 }
 
-// keep stores an answer, sealed under the caller's own token or session: it may hold what
-// is shown only once. Should that fail, the answer is given all the same.
+// keep stores an answer, sealed: it may hold what is shown only once. Should that
+// fail, the answer is given all the same.
 func (a *api) keep(ctx context.Context, c *call, run store.Answered, out *captured) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
-	out.kept.Body = out.body.Bytes()
+	out.kept.Body, out.kept.Scopes = out.body.Bytes(), c.token.Scopes
 	plain, err := json.Marshal(out.kept)
 	if err == nil {
-		run.Response, err = sealed(c, run, plain)
-	}
-	if err == nil {
+		run.Response = base64.StdEncoding.EncodeToString(a.Seal.Seal(answerPlace(run), plain))
 		err = a.DB.Update(ctx, func(ctx context.Context, tx *store.Tx) error { return tx.PutIdempotent(ctx, run) })
 	}
 	if err != nil {
@@ -127,15 +128,10 @@ func (a *api) keep(ctx context.Context, c *call, run store.Answered, out *captur
 	}
 }
 
-func sealed(c *call, run store.Answered, plain []byte) (string, error) {
-	sealer, err := store.NewSealer([]string{c.secret})
-	if err != nil {
-		return "", err
-	}
-	return base64.StdEncoding.EncodeToString(sealer.Seal(answerPlace(run), plain)), nil
+// answerPlace binds a sealed answer to its row.
+func answerPlace(run store.Answered) string {
+	return "answered|" + run.Caller + "|" + run.Path + "|" + run.Key
 }
-
-func answerPlace(run store.Answered) string { return "answered|" + run.Path + "|" + run.Key }
 
 // forget lets a POST that was refused or broke off be tried again.
 func (a *api) forget(ctx context.Context, run store.Answered) {
@@ -149,9 +145,13 @@ func (a *api) forget(ctx context.Context, run store.Answered) {
 	}
 }
 
-// again gives the answer of the first run.
+// again gives the answer of the first run, but to no token that may do less than
+// the one that got it: it may hold a token that may do more.
 func (a *api) again(hc checked, c *call, earlier store.Answered) {
-	answer, err := opened(c, earlier)
+	answer, err := a.opened(earlier)
+	if err == nil && !covers(c.token.Scopes, answer.Scopes) {
+		err = newProblem(http.StatusForbidden, "this key was used with a token of wider scopes")
+	}
 	if err != nil {
 		a.fail(hc, err)
 		return
@@ -161,17 +161,13 @@ func (a *api) again(hc checked, c *call, earlier store.Answered) {
 	out.send(hc)
 }
 
-func opened(c *call, earlier store.Answered) (kept, error) {
+func (a *api) opened(earlier store.Answered) (kept, error) {
 	var k kept
-	sealer, err := store.NewSealer([]string{c.secret})
-	if err != nil {
-		return k, err
-	}
 	box, err := base64.StdEncoding.DecodeString(earlier.Response)
 	if err != nil {
 		return k, err
 	}
-	plain, err := sealer.Open(answerPlace(earlier), box)
+	plain, err := a.Seal.Open(answerPlace(earlier), box)
 	if err != nil {
 		return k, err
 	}

@@ -30,7 +30,7 @@ type route struct {
 	path         string // below Prefix
 	summary      string
 	tag          string
-	pure         bool     // a POST that changes nothing: no answer of it is kept
+	pure         bool     // a POST that may well run again: no answer of it is kept
 	open         bool     // for everybody, logged in or not
 	large        bool     // a mail or files come in
 	most         int64    // octets of the body; 0: by large
@@ -71,7 +71,6 @@ type call struct {
 	agent   *store.Agent        // nil on what is open
 	token   store.Token         // this,
 	session store.LoginSession  // or this; the other one is empty
-	secret  string              // the plain token or cookie; never logged or kept
 	param   func(string) string // of the path
 	query   func(string) string
 	ticket  store.Ticket        // set by find, on paths below a ticket
