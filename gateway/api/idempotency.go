@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/hex"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -35,15 +34,14 @@ const (
 func (a *api) once(hc checked, c *call, key string, next func(huma.Context)) {
 	ctx := hc.Context()
 	url := hc.URL()
+	run := store.Answered{Caller: c.agent.ID, Path: url.Path, Key: key, At: a.Now()}
 	sum := sha256.Sum256(slices.Concat([]byte(url.RawQuery), []byte{0}, hc.body)) // what the query asks for belongs to it
-	run := store.Answered{
-		Caller: c.agent.ID, Path: url.Path, Key: key, BodyHash: hex.EncodeToString(sum[:]), At: a.Now(),
-	}
+	run.BodyHash = a.sealHash(run, sum)
 	if len(key) > maxKey || refuse(key, false) != "" {
 		a.fail(hc, invalid("Idempotency-Key", "is at most 200 printable characters"))
 		return
 	}
-	earlier, err := a.begin(ctx, run)
+	earlier, err := a.begin(ctx, run, sum)
 	if err != nil {
 		a.fail(hc, err)
 		return
@@ -56,16 +54,16 @@ func (a *api) once(hc checked, c *call, key string, next func(huma.Context)) {
 }
 
 // begin notes that a POST runs, or gives the answer that an earlier one got.
-func (a *api) begin(ctx context.Context, run store.Answered) (*store.Answered, error) {
+func (a *api) begin(ctx context.Context, run store.Answered, sum [sha256.Size]byte) (*store.Answered, error) {
 	var earlier *store.Answered
 	err := a.DB.Update(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
-		earlier, err = begun(ctx, tx, run)
+		earlier, err = a.begun(ctx, tx, run, sum)
 		return err
 	})
 	return earlier, err
 }
 
-func begun(ctx context.Context, tx *store.Tx, run store.Answered) (*store.Answered, error) {
+func (a *api) begun(ctx context.Context, tx *store.Tx, run store.Answered, sum [sha256.Size]byte) (*store.Answered, error) {
 	added, err := tx.AddIdempotent(ctx, run)
 	if err != nil || added {
 		return nil, err
@@ -78,13 +76,31 @@ func begun(ctx context.Context, tx *store.Tx, run store.Answered) (*store.Answer
 	switch {
 	case !ok, age >= keepAnswers, earlier.Status == 0 && age >= abandoned:
 		return nil, tx.PutIdempotent(ctx, run)
-	case earlier.BodyHash != run.BodyHash:
+	case !a.sameHash(earlier, sum):
 		return nil, invalid("Idempotency-Key", "was used with another body")
 	case earlier.Status == 0:
 		return nil, newProblem(http.StatusConflict, "the first request with this key still runs").because("running")
 	}
 	return &earlier, nil
 }
+
+// sealHash gives the hash of a request as it is kept. Bare it would let whoever
+// reads the store try passwords as fast as SHA-256 is: one may stand in the body.
+func (a *api) sealHash(run store.Answered, sum [sha256.Size]byte) string {
+	return base64.StdEncoding.EncodeToString(a.Seal.Seal(hashPlace(run), sum[:]))
+}
+
+// sameHash tells whether an earlier request was this one.
+func (a *api) sameHash(earlier store.Answered, sum [sha256.Size]byte) bool {
+	box, err := base64.StdEncoding.DecodeString(earlier.BodyHash)
+	if err != nil {
+		return false
+	}
+	plain, err := a.Seal.Open(hashPlace(earlier), box)
+	return err == nil && bytes.Equal(plain, sum[:])
+}
+
+func hashPlace(run store.Answered) string { return "request|" + answerPlace(run) }
 
 // kept is an answer as it is stored.
 type kept struct {

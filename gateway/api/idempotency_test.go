@@ -2,6 +2,9 @@ package api_test
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
 	"strconv"
 	"strings"
 	"sync"
@@ -108,13 +111,13 @@ func TestAnAbandonedPOSTIsRunAgain(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		kept.Key, kept.Status, kept.At = "crashed", 0, f.clock()
+		kept.Status, kept.At = 0, f.clock()
 		return tx.PutIdempotent(ctx, kept)
 	}))
 	body["selector"] = "s"
-	f.do("admin", "POST", "/dkim-keys", body, "Idempotency-Key", "crashed").is(409)
+	f.do("admin", "POST", "/dkim-keys", body, "Idempotency-Key", "k").is(409)
 	f.advance(3 * time.Minute)
-	if r := f.do("admin", "POST", "/dkim-keys", body, "Idempotency-Key", "crashed").is(409); r.text("reason") != "duplicate" {
+	if r := f.do("admin", "POST", "/dkim-keys", body, "Idempotency-Key", "k").is(409); r.text("reason") != "duplicate" {
 		t.Errorf("it was not run: %s", r.Body)
 	}
 }
@@ -197,6 +200,26 @@ func TestAKeyGivesATokenNoWiderOne(t *testing.T) {
 	if again := f.do("standard", "POST", "/tokens", narrow, "Idempotency-Key", "n").is(201); again.text("token") != made.text("token") {
 		t.Errorf("again: %s", again.Body)
 	}
+}
+
+// A body may hold a password, which the store keeps behind argon2id alone.
+func TestABodysHashIsSealed(t *testing.T) {
+	f := newFixture(t)
+	b := f.logIn("standard")
+	body := `{"current":"` + correct + `","password":"another horse"}`
+	for range 2 {
+		b.do("POST", "/me/password", body, "Idempotency-Key", "k").is(200)
+	}
+	bare := sha256.Sum256([]byte("\x00" + body))
+	f.must(f.db.View(f.ctx, func(ctx context.Context, tx *store.Tx) error {
+		kept, ok, err := tx.Idempotent(ctx, f.agents["standard"], "/api/v1/me/password", "k")
+		for _, text := range []string{hex.EncodeToString(bare[:]), base64.StdEncoding.EncodeToString(bare[:])} {
+			if !ok || strings.Contains(kept.BodyHash, text) {
+				t.Errorf("kept: %v %+v", ok, kept)
+			}
+		}
+		return err
+	}))
 }
 
 // A key that stood on one log-out does not spare another session.
