@@ -236,7 +236,9 @@ func TestW01BodiesThatNameWhatIsHidden(t *testing.T) {
 		"link": func(w world) reply {
 			return f.do("outsider", "POST", path+"/links", m{"number": number(w), "kind": "related"})
 		},
-		"untie": func(w world) reply { return f.do("outsider", "DELETE", path+"/links/"+w["/tickets"]+"?kind=related", nil) },
+		"untie": func(w world) reply {
+			return f.do("outsider", "DELETE", path+"/links/"+w["/tickets"]+"?kind=related", nil)
+		},
 		"answers": func(w world) reply {
 			return f.do("outsider", "POST", path+"/activities", m{"type": "outgoing", "text": "x", "to": []string{"a@example.org"}, "answers": w["/activities"]})
 		},
