@@ -163,8 +163,8 @@ func allowed(r route, c *call) error {
 		return newProblem(http.StatusForbidden, "this is for admins")
 	}
 	scopes := c.token.Scopes
-	if len(scopes) > 0 && r.personal {
-		return newProblem(http.StatusForbidden, "a token with scopes does not change how its agent logs in")
+	if r.personal && (len(scopes) > 0 || !c.token.ExpiresAt.IsZero()) {
+		return newProblem(http.StatusForbidden, "a token with scopes, or with an end, does not change how its agent logs in")
 	}
 	if len(scopes) == 0 || slices.Contains(scopes, r.tag) ||
 		r.method == http.MethodGet && slices.Contains(scopes, scopeRead) {

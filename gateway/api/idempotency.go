@@ -105,6 +105,7 @@ func hashPlace(run store.Answered) string { return "request|" + answerPlace(run)
 // kept is an answer as it is stored.
 type kept struct {
 	Scopes []string          `json:"scopes,omitempty"` // of the token that it was given to
+	Until  time.Time         `json:"until,omitzero"`   // when that one ends
 	Header map[string]string `json:"header"`
 	Body   []byte            `json:"body"`
 }
@@ -133,7 +134,7 @@ func (a *api) first(hc checked, c *call, run store.Answered, next func(huma.Cont
 func (a *api) keep(ctx context.Context, c *call, run store.Answered, out *captured) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
-	out.kept.Body, out.kept.Scopes = out.body.Bytes(), c.token.Scopes
+	out.kept.Body, out.kept.Scopes, out.kept.Until = out.body.Bytes(), c.token.Scopes, c.token.ExpiresAt
 	plain, err := json.Marshal(out.kept)
 	if err == nil {
 		run.Response = base64.StdEncoding.EncodeToString(a.Seal.Seal(answerPlace(run), plain))
@@ -165,8 +166,8 @@ func (a *api) forget(ctx context.Context, run store.Answered) {
 // the one that got it: it may hold a token that may do more.
 func (a *api) again(hc checked, c *call, earlier store.Answered) {
 	answer, err := a.opened(earlier)
-	if err == nil && !covers(c.token.Scopes, answer.Scopes) {
-		err = newProblem(http.StatusForbidden, "this key was used with a token of wider scopes")
+	if err == nil && (!covers(c.token.Scopes, answer.Scopes) || outlives(answer.Until, c.token.ExpiresAt)) {
+		err = newProblem(http.StatusForbidden, "this key was used with a token of wider scopes or a later end")
 	}
 	if err != nil {
 		a.fail(hc, err)

@@ -37,7 +37,7 @@ type route struct {
 	media        []string // accepted types of the body; none: JSON
 	serves       string   // type of a download; none: any
 	status       int      // of success; 0: 200, or 204 where nothing is answered
-	personal     bool     // changes how the caller logs in: not for tokens with scopes
+	personal     bool     // changes how the caller logs in: not for tokens with scopes or an end
 	record       bool     // stands in the audit log though it is no admin's
 	tokenInQuery bool     // takes a token of POST /events/token as ?token=
 	anyQuery     bool     // others write its query, and may write more into it than it knows
