@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -290,5 +291,32 @@ func TestW01WhatWaitsElsewhere(t *testing.T) {
 	f.do("standard", "GET", f.ticketPath(r.Ticket), nil).is(404)
 	if held("standard") != 0 || held("admin") != 1 {
 		t.Errorf("standard is shown %d, an admin %d", held("standard"), held("admin"))
+	}
+}
+
+// W01: what would become of a mail is told to every agent, but not in which ticket
+// that he does not see it would lie, or lies.
+func TestW01ExplainNamesNoHiddenTicket(t *testing.T) {
+	f := newFixture(t)
+	own := f.inSales()
+	number, _ := strconv.ParseInt(f.hide()["/tickets"], 10, 64)
+	reply := strings.NewReplacer("zirkon@", "new@", "Date:", "In-Reply-To: <zirkon@customer.example>\r\nDate:",
+		"Subject: ", fmt.Sprintf("Subject: [T#%d] ", number)).Replace(secretMail)
+	for _, mail := range []string{reply, secretMail} {
+		match := func(who string) m {
+			return f.do(who, "POST", "/explain?to=support@example.test&from=carla@customer.example", mail, "Content-Type", "message/rfc822").is(200).json()["match"].(m)
+		}
+		if told := match("standard"); told["ticket"] != float64(number) {
+			t.Errorf("standard is told %v", told)
+		}
+		told := match("outsider")
+		for _, s := range told["signals"].([]any) {
+			if s.(m)["ticket"] != float64(0) {
+				t.Errorf("a signal: %v", s)
+			}
+		}
+		if told["ticket"] != nil || own == number {
+			t.Errorf("the outsider is told %v", told)
+		}
 	}
 }
