@@ -37,6 +37,7 @@ type route struct {
 	media        []string // accepted types of the body; none: JSON
 	serves       string   // type of a download; none: any
 	status       int      // of success; 0: 200, or 204 where nothing is answered
+	again        string   // why it may answer 200 with the same, in place of what it makes; "": never
 	personal     bool     // changes how the caller logs in: not for tokens with scopes or an end
 	record       bool     // stands in the audit log though it is no admin's
 	tokenInQuery bool     // takes a token of POST /events/token as ?token=
@@ -147,6 +148,10 @@ func add[I, O any](a *api, r route, handle func(ctx context.Context, c *call, in
 		}
 		return out, nil
 	})
+	if r.again != "" {
+		responses := a.huma.OpenAPI().Paths[r.path].Post.Responses
+		responses["200"] = &huma.Response{Description: r.again, Content: responses["201"].Content}
+	}
 }
 
 // problemResponse describes every answer that is no success.
