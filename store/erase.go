@@ -70,8 +70,14 @@ func (tx *Tx) RewriteEverywhere(ctx context.Context, words []string, r Rewriter)
 		{"events", "id", "data", true}, {"audit", "id", "doc", true},
 	} {
 		for _, pattern := range patternsOf(words) {
-			if _, err := tx.rewrite(ctx, c, like("$1", c.column), pattern, r.JSON); err != nil {
+			changed, err := tx.rewrite(ctx, c, like("$1", c.column), pattern, r.JSON)
+			if err != nil {
 				return err
+			}
+			for _, id := range changed {
+				if err := tx.ForgetAnswers(ctx, "/"+c.table+"/"+id); err != nil { // of the POST that made it
+					return err
+				}
 			}
 		}
 	}

@@ -173,7 +173,7 @@ func (s *Service) eraseElsewhere(ctx context.Context, e *store.Erasure) error {
 		if err := w.tx.RewriteQuarantine(ctx, words, store.Rewriter{Text: r.plain, JSON: r.json}); err != nil {
 			return err
 		}
-		for _, id := range e.Work.IDs {
+		for _, id := range append([]string{"import"}, e.Work.IDs...) { // an import's answer names who was refused
 			if err := w.tx.ForgetAnswers(ctx, "/contacts/"+id); err != nil {
 				return err
 			}

@@ -2,6 +2,7 @@ package threading
 
 import (
 	"context"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -71,6 +72,7 @@ func TestEraseBesideTickets(t *testing.T) {
 		}
 		return nil
 	})
+	d.answers()
 	// tickets of others whose only trace of her stands in none of their activities
 	for _, n := range []NewTicket{
 		{Kind: store.KindInternal, ChannelID: d.channel.ID, Subject: "one", Text: "one", Tags: []string{carlas}},
@@ -90,6 +92,12 @@ func TestEraseBesideTickets(t *testing.T) {
 		}
 	}
 	d.view(func(ctx context.Context, tx *store.Tx) error {
+		for key, stays := range map[string]bool{"import": false, "0": true, "1": false, "2": false} { // drafts: the newest first
+			path := map[bool]string{true: "/api/v1/contacts/import", false: "/api/v1/tickets"}[key == "import"]
+			if _, kept, err := tx.Idempotent(ctx, d.anna.ID, path, key); kept != stays || err != nil {
+				t.Errorf("the answer %s is kept: %v, %v", key, kept, err)
+			}
+		}
 		drafts, _, err := tx.Drafts(ctx, d.anna.ID, "", 50)
 		if len(drafts) != 3 || !strings.Contains(drafts[0].Doc, "nothing of her") {
 			t.Errorf("drafts: %+v", drafts)
@@ -99,5 +107,26 @@ func TestEraseBesideTickets(t *testing.T) {
 			t.Errorf("the audit log: %+v %v", lines, err2)
 		}
 		return err
+	})
+}
+
+// answers keeps what POSTs of drafts and of an import were answered.
+func (d *desk) answers() {
+	d.update(func(ctx context.Context, tx *store.Tx) error {
+		drafts, _, err := tx.Drafts(ctx, d.anna.ID, "", 50)
+		if err != nil {
+			return err
+		}
+		kept := []store.Answered{{Key: "import", Path: "/api/v1/contacts/import"}}
+		for i, draft := range drafts {
+			kept = append(kept, store.Answered{Key: strconv.Itoa(i), Path: "/api/v1/tickets", Location: "/api/v1/drafts/" + draft.ID})
+		}
+		for _, a := range kept {
+			a.Caller, a.Status, a.Response, a.At = d.anna.ID, 201, "sealed", d.now
+			if err := tx.PutIdempotent(ctx, a); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 }
