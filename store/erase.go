@@ -65,14 +65,36 @@ func (tx *Tx) RewriteTicket(ctx context.Context, number int64, r Rewriter) (mail
 // RewriteEverywhere takes a person, known by some words, out of what belongs to
 // no ticket, or to one that he has nothing else to do with.
 func (tx *Tx) RewriteEverywhere(ctx context.Context, words []string, r Rewriter) error {
-	for _, c := range []written{{"drafts", "id", "doc", true}, {"views", "id", "doc", true}, {"webhook_deliveries", "id", "body", true}, {"events", "id", "data", true}} {
-		for _, word := range words {
-			if _, err := tx.rewrite(ctx, c, like("$1", c.column), wordPattern(word), r.JSON); err != nil {
+	for _, c := range []written{
+		{"drafts", "id", "doc", true}, {"views", "id", "doc", true}, {"webhook_deliveries", "id", "body", true},
+		{"events", "id", "data", true}, {"audit", "id", "doc", true},
+	} {
+		for _, pattern := range patternsOf(words) {
+			changed, err := tx.rewrite(ctx, c, like("$1", c.column), pattern, r.JSON)
+			if err != nil {
 				return err
+			}
+			for _, id := range changed {
+				if err := tx.ForgetAnswers(ctx, "/"+c.table+"/"+id); err != nil { // of the POST that made it
+					return err
+				}
 			}
 		}
 	}
 	return nil
+}
+
+// patternsOf gives the patterns that find words, and addresses with a +detail as
+// well. What they find may only look like it.
+func patternsOf(words []string) []string {
+	var all []string
+	for _, word := range words {
+		all = append(all, wordPattern(word))
+		if strings.Contains(word, "@") {
+			all = append(all, detailPattern(word))
+		}
+	}
+	return all
 }
 
 // rewrite gives each row of a table, in a scope with one argument, what fn makes
@@ -160,13 +182,14 @@ func (tx *Tx) ForgetAnswers(ctx context.Context, thing string) error {
 		OR location LIKE '%' || $1 OR location LIKE '%' || $1 || '/%')`, thing)
 }
 
-// QuarantinedFrom gives the mail of the quarantine that comes from one of some
-// addresses.
-func (tx *Tx) QuarantinedFrom(ctx context.Context, addresses []string) ([]Quarantined, error) {
+// QuarantinedNaming gives the mail of the quarantine that may come from one of
+// some addresses: from joann@ as well, where ann@ is meant. Whose it is the
+// caller has to look.
+func (tx *Tx) QuarantinedNaming(ctx context.Context, addresses []string) ([]Quarantined, error) {
 	found := map[string]Quarantined{}
-	for _, address := range addresses {
+	for _, pattern := range patternsOf(addresses) {
 		some, err := list(ctx, tx, scanQuarantined, `SELECT `+quarantineColumns+` FROM quarantine
-			WHERE `+like("$1", "envelope_from", "from_"), wordPattern(address))
+			WHERE `+like("$1", "envelope_from", "from_"), pattern)
 		if err != nil {
 			return nil, err
 		}
@@ -177,34 +200,17 @@ func (tx *Tx) QuarantinedFrom(ctx context.Context, addresses []string) ([]Quaran
 	return slices.SortedFunc(maps.Values(found), func(a, b Quarantined) int { return strings.Compare(a.ID, b.ID) }), nil
 }
 
-// DeleteQuarantinedFrom removes what QuarantinedFrom gives, and gives it.
-func (tx *Tx) DeleteQuarantinedFrom(ctx context.Context, addresses []string) ([]Quarantined, error) {
-	gone, err := tx.QuarantinedFrom(ctx, addresses)
-	if err != nil {
-		return nil, err
-	}
-	for _, q := range gone {
-		if err := tx.DeleteRecheck(ctx, q.ID); err != nil {
-			return nil, err
-		}
-		if err := tx.DeleteQuarantined(ctx, q.ID); err != nil {
-			return nil, err
-		}
-	}
-	return gone, nil
-}
-
 // RewriteQuarantine takes a person, known by some words, out of what is told of
 // the mail of others there.
 func (tx *Tx) RewriteQuarantine(ctx context.Context, words []string, r Rewriter) error {
-	for _, word := range words {
+	for _, pattern := range patternsOf(words) {
 		for _, column := range []string{"to_", "envelope_to"} {
-			if _, err := tx.rewrite(ctx, written{"quarantine", "id", column, true}, like("$1", column), wordPattern(word), r.JSON); err != nil {
+			if _, err := tx.rewrite(ctx, written{"quarantine", "id", column, true}, like("$1", column), pattern, r.JSON); err != nil {
 				return err
 			}
 		}
 		for _, column := range []string{"subject", "trace"} {
-			if _, err := tx.rewrite(ctx, written{"quarantine", "id", column, false}, like("$1", column), wordPattern(word), r.Text); err != nil {
+			if _, err := tx.rewrite(ctx, written{"quarantine", "id", column, false}, like("$1", column), pattern, r.Text); err != nil {
 				return err
 			}
 		}
@@ -250,5 +256,24 @@ func (tx *Tx) EraseContacts(ctx context.Context, ids, keys []string) error {
 			return err
 		}
 	}
+	return tx.eraseCounts(ctx, keys)
+}
+
+// eraseCounts forgets how often tickets were opened from some addresses, also
+// with a +detail, and how often somebody tried to log in by them.
+func (tx *Tx) eraseCounts(ctx context.Context, keys []string) error {
+	for _, key := range keys {
+		if err := tx.queue(ctx, `DELETE FROM openings WHERE `+like("$1", "key"), exactly(detailPattern(key))); err != nil {
+			return err
+		}
+		for _, pattern := range []string{wordPattern(key), detailPattern(key)} {
+			if err := tx.queue(ctx, `DELETE FROM attempts_left WHERE `+like("$1", "key"), `%|account|`+exactly(pattern)); err != nil {
+				return err
+			}
+		}
+	}
 	return nil
 }
+
+// exactly makes a pattern of the whole value of one that finds a part.
+func exactly(pattern string) string { return strings.TrimSuffix(strings.TrimPrefix(pattern, "%"), "%") }

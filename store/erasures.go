@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"strings"
 	"time"
 )
 
@@ -107,13 +108,16 @@ func (tx *Tx) TicketsNaming(ctx context.Context, from, before int64, w ErasureWo
 			detailed := q.arg(detailPattern(word))
 			sql += ` UNION SELECT ticket FROM participants WHERE ` + within + ` AND ` + like(detailed, "key") +
 				` UNION SELECT ticket FROM deliveries WHERE ` + within + ` AND ` + like(detailed, "recipient_key")
-			p := q.arg(wordPattern(word))
-			sql += ` UNION SELECT ticket FROM activities WHERE ` + within + ` AND (` + like(p, "author", "detail", "subject", "text", "reply_text", "html") + `)` +
-				` UNION SELECT ticket FROM activities WHERE ` + within + ` AND (` + like(detailed, "author") + `)` +
-				` UNION SELECT d.ticket FROM deliveries d JOIN mails m ON m.id = d.mail_id WHERE d.ticket >= ` + lo + ` AND d.ticket < ` + hi +
-				` AND (` + like(p, "m.content") + `)` +
-				` UNION SELECT ticket FROM times WHERE ` + within + ` AND (` + like(p, "comment") + `)` +
-				` UNION SELECT ticket FROM alarms WHERE ` + within + ` AND (` + like(p, "comment") + `)`
+			for _, p := range []string{q.arg(wordPattern(word)), detailed} {
+				sql += ` UNION SELECT number FROM tickets WHERE number >= ` + lo + ` AND number < ` + hi + ` AND (` + like(p, "subject", "tags") + `)` +
+					` UNION SELECT ticket FROM activities WHERE ` + within + ` AND (` + like(p, "author", "detail", "subject", "text", "reply_text", "html") + `)` +
+					` UNION SELECT d.ticket FROM deliveries d JOIN mails m ON m.id = d.mail_id WHERE d.ticket >= ` + lo + ` AND d.ticket < ` + hi +
+					` AND (` + like(p, "m.content") + `)`
+				for _, c := range []string{"times.comment", "alarms.comment", "field_values.value", "attachments.name", "drafts.doc"} {
+					table, column, _ := strings.Cut(c, ".")
+					sql += ` UNION SELECT ticket FROM ` + table + ` WHERE ` + within + ` AND (` + like(p, column) + `)`
+				}
+			}
 		}
 	}
 	return list(ctx, tx, func(r Rows, n *int64) error { return r.Scan(n) }, sql+` ORDER BY 1`, q.args...)

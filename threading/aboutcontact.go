@@ -67,7 +67,7 @@ func (s *Service) traits(ctx context.Context, id string) (known *store.ErasureWo
 func (s *Service) aboutQuarantine(ctx context.Context, known *store.ErasureWork, tell func(AboutContact) error) error {
 	var one AboutContact
 	err := s.db.View(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
-		one.Quarantined, err = tx.QuarantinedFrom(ctx, slices.Concat(known.Keys, known.Addresses))
+		one.Quarantined, err = quarantinedOf(ctx, tx, known)
 		return err
 	})
 	if err != nil || len(one.Quarantined) == 0 {

@@ -71,6 +71,20 @@ func (s *Service) AddActivity(ctx context.Context, agent *store.Agent, number in
 	return made, err
 }
 
+// DefaultMedium gives the medium of what an agent writes without naming one; ""
+// for a type that nobody writes.
+func DefaultMedium(t store.ActivityType) store.Medium {
+	switch t {
+	case store.TypeIncoming:
+		return store.MediumPhone
+	case store.TypeOutgoing:
+		return store.MediumEmail
+	case store.TypeNote:
+		return store.MediumInternal
+	}
+	return ""
+}
+
 // check reads what doesn't need the ticket.
 func (n *NewActivity) check() error {
 	subject, err := line("subject", n.Subject)
@@ -78,11 +92,8 @@ func (n *NewActivity) check() error {
 		return err
 	}
 	n.Subject = subject
-	defaults := map[store.ActivityType]store.Medium{
-		store.TypeIncoming: store.MediumPhone, store.TypeOutgoing: store.MediumEmail, store.TypeNote: store.MediumInternal,
-	}
-	medium, ok := defaults[n.Type]
-	if !ok {
+	medium := DefaultMedium(n.Type)
+	if medium == "" {
 		return store.Invalid("type", "must be incoming, outgoing or note")
 	}
 	switch n.Medium {

@@ -161,29 +161,53 @@ func (s *Service) eraseElsewhere(ctx context.Context, e *store.Erasure) error {
 		if err := w.tx.LockContacts(ctx); err != nil {
 			return err
 		}
-		words := slices.Concat(e.Work.Keys, e.Work.Addresses)
-		gone, err := w.tx.DeleteQuarantinedFrom(ctx, words)
-		if err != nil {
+		if err := eraseQuarantined(ctx, w.tx, e); err != nil {
 			return err
 		}
-		e.Quarantined += len(gone)
-		for _, q := range gone {
-			e.Work.Blobs = append(e.Work.Blobs, q.RawHash)
+		words := slices.Concat(e.Work.Keys, e.Work.Addresses)
+		named := newRedactor(traits{addresses: words, names: e.Work.Names, words: e.Work.Phones}, false) // what names the address is about the person
+		if err := w.tx.RewriteEverywhere(ctx, slices.Concat(words, e.Work.IDs), store.Rewriter{JSON: named.json}); err != nil {
+			return err
 		}
 		r := newRedactor(traits{addresses: words}, false)
-		if err := w.tx.RewriteEverywhere(ctx, words, store.Rewriter{JSON: r.json}); err != nil {
-			return err
-		}
 		if err := w.tx.RewriteQuarantine(ctx, words, store.Rewriter{Text: r.plain, JSON: r.json}); err != nil {
 			return err
 		}
-		for _, id := range e.Work.IDs {
+		for _, id := range append([]string{"import"}, e.Work.IDs...) { // an import's answer names who was refused
 			if err := w.tx.ForgetAnswers(ctx, "/contacts/"+id); err != nil {
 				return err
 			}
 		}
 		return w.tx.EraseContacts(ctx, e.Work.IDs, e.Work.Keys)
 	})
+}
+
+// eraseQuarantined removes the person's mail from the quarantine.
+func eraseQuarantined(ctx context.Context, tx *store.Tx, e *store.Erasure) error {
+	theirs, err := quarantinedOf(ctx, tx, e.Work)
+	if err != nil {
+		return err
+	}
+	for _, q := range theirs {
+		if err := tx.DeleteRecheck(ctx, q.ID); err != nil {
+			return err
+		}
+		if err := tx.DeleteQuarantined(ctx, q.ID); err != nil {
+			return err
+		}
+		e.Quarantined, e.Work.Blobs = e.Quarantined+1, append(e.Work.Blobs, q.RawHash)
+	}
+	return nil
+}
+
+// quarantinedOf gives the mail of the quarantine that comes from the person, by
+// its envelope or by its From.
+func quarantinedOf(ctx context.Context, tx *store.Tx, known *store.ErasureWork) ([]store.Quarantined, error) {
+	all, err := tx.QuarantinedNaming(ctx, slices.Concat(known.Keys, known.Addresses))
+	return slices.DeleteFunc(all, func(q store.Quarantined) bool {
+		return !isOf(known.Keys, q.EnvelopeFrom) &&
+			!slices.ContainsFunc(q.From, func(a store.Address) bool { return isOf(known.Keys, a.Address) })
+	}), err
 }
 
 // eraseBlobs removes the bytes that nothing names any more.

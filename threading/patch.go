@@ -49,9 +49,6 @@ func (s *Service) PatchTicket(ctx context.Context, agent *store.Agent, number in
 		if err != nil {
 			return err
 		}
-		if t.MergedInto != 0 {
-			return s.wentInto(t)
-		}
 		changed, err = w.patch(ctx, agent, t, p)
 		return err
 	})
@@ -79,6 +76,9 @@ func (w *work) patch(ctx context.Context, agent *store.Agent, t store.Ticket, p 
 	level, err := w.patchLevel(ctx, &t, p.ServiceLevelID)
 	if err != nil {
 		return t, err
+	}
+	if t.MergedInto != 0 {
+		return t, w.s.wentInto(t)
 	}
 	if p.IfVersion != nil && *p.IfVersion != before.Version {
 		return t, &store.Error{Code: store.CodeConflict, Reason: store.ReasonVersion, Message: "the ticket was changed meanwhile"}

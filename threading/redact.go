@@ -10,6 +10,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"golang.org/x/net/publicsuffix"
+
 	"ticketgate/store"
 )
 
@@ -126,10 +128,56 @@ func (r *redactor) text(s string) string {
 func (r *redactor) plain(s string) string { return without(r.words, s) }
 
 func without(pattern *regexp.Regexp, s string) string {
-	if pattern == nil {
-		return s
+	var b strings.Builder
+	last := 0
+	for _, at := range standsAt(pattern, s) {
+		b.WriteString(s[last:at[0]] + erasedMark)
+		last = at[1]
 	}
-	return pattern.ReplaceAllLiteralString(s, erasedMark)
+	return b.String() + s[last:]
+}
+
+// standsAt gives where a pattern stands in a text, but for an address that is only
+// a part of another one: jo.smith@ is not smith@, nor x.example.org x.example.
+func standsAt(pattern *regexp.Regexp, s string) [][]int {
+	if pattern == nil {
+		return nil
+	}
+	return slices.DeleteFunc(pattern.FindAllStringIndex(s, -1), func(at []int) bool {
+		found := s[at[0]:at[1]]
+		return strings.Contains(found, "@") && (joined(lastTwo(s[:at[0]])) || joined(firstTwo(s[at[1]:])) && isDomain(found, s[at[1]:]))
+	})
+}
+
+// joined tells whether what stands beside an address goes on with it: a sign
+// that joins, behind which (second) there is a letter or a digit.
+func joined(beside, second rune) bool {
+	inner := beside == '.' || beside == '-' || beside == '+'
+	return inner && (unicode.IsLetter(second) || unicode.IsDigit(second)) || unicode.IsLetter(beside) || unicode.IsDigit(beside)
+}
+
+// isDomain tells whether an address, with what follows it, ends in a domain that
+// there can be: in the name of a file (smith@x.example.pdf) it does not.
+func isDomain(address, rest string) bool {
+	_, domain, _ := strings.Cut(address, "@")
+	end := strings.IndexFunc(rest, func(r rune) bool { return r != '.' && r != '-' && !unicode.IsLetter(r) && !unicode.IsDigit(r) })
+	if end < 0 {
+		end = len(rest)
+	}
+	_, known := publicsuffix.PublicSuffix(strings.ToLower(strings.TrimRight(domain+rest[:end], ".-")))
+	return known
+}
+
+func firstTwo(s string) (beside, second rune) {
+	beside, size := utf8.DecodeRuneInString(s)
+	second, _ = utf8.DecodeRuneInString(s[size:])
+	return beside, second
+}
+
+func lastTwo(s string) (beside, second rune) {
+	beside, size := utf8.DecodeLastRuneInString(s)
+	second, _ = utf8.DecodeLastRuneInString(s[:len(s)-size])
+	return beside, second
 }
 
 // unquoted takes out lines that quote. Of several in a row one mark is left.
@@ -175,7 +223,7 @@ func (r *redactor) json(doc string) string {
 // stand ids, times and words of ours, which a name must not be looked for in.
 func spoken(key string) bool {
 	switch key {
-	case "text", "html", "subject", "comment", "name", "from", "to", "value", "why", "did", "refused", "defects":
+	case "text", "html", "subject", "comment", "name", "phone", "from", "to", "value", "why", "did", "refused", "defects":
 		return true
 	}
 	return false
@@ -231,7 +279,7 @@ func (r *redactor) detail(a *store.Activity) (same bool, err error) {
 // knows tells whether an activity names the person's address, or a mail of his.
 func (r *redactor) knows(a store.Activity) bool {
 	detail, err := json.Marshal(a.ActivityDetail)
-	return err != nil || r.sure != nil && (r.sure.Match(detail) || r.sure.MatchString(a.Text))
+	return err != nil || len(standsAt(r.sure, string(detail))) > 0 || len(standsAt(r.sure, a.Text)) > 0
 }
 
 // mail takes the person out of a mail of the ledger. What told agents or the

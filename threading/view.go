@@ -41,13 +41,13 @@ func (s *Service) Ticket(ctx context.Context, agent *store.Agent, number int64) 
 		if err != nil {
 			return err
 		}
-		view, err = w.view(ctx, t)
+		view, err = w.view(ctx, agent, t)
 		return err
 	})
 	return view, err
 }
 
-func (w *work) view(ctx context.Context, t store.Ticket) (TicketView, error) {
+func (w *work) view(ctx context.Context, agent *store.Agent, t store.Ticket) (TicketView, error) {
 	v := TicketView{Ticket: t, Reference: w.s.Reference(t.Number)}
 	if t.ContactID != "" {
 		c, err := w.tx.Contact(ctx, t.ContactID)
@@ -87,15 +87,20 @@ func (w *work) view(ctx context.Context, t store.Ticket) (TicketView, error) {
 		return v, err
 	}
 	v.Watchers, v.Fields, v.Minutes = watchers[t.Number], fields[t.Number], minutes[t.Number]
-	return v, w.viewHeld(ctx, &v)
+	return v, w.viewHeld(ctx, agent, &v)
 }
 
-func (w *work) viewHeld(ctx context.Context, v *TicketView) error {
+// viewHeld leaves out what waits in a channel that the agent does not see: there
+// is nothing that he could say about it either (see waiting).
+func (w *work) viewHeld(ctx context.Context, agent *store.Agent, v *TicketView) error {
 	list, err := w.held(ctx, v.Number)
 	if err != nil {
 		return err
 	}
 	for _, t := range list {
+		if !w.desk.Sees(agent.ID, t.ChannelID) {
+			continue
+		}
 		h := Held{Ticket: t.Number, Subject: t.Subject, CreatedAt: t.CreatedAt}
 		first, _, err := w.tx.Activities(ctx, t.Number, "", 1)
 		if err != nil {

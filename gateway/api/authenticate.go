@@ -54,7 +54,6 @@ func (a *api) byToken(ctx context.Context, header string) (*call, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.secret = plain
 	a.touch(ctx, c.token.LastUsedAt, func(ctx context.Context, tx *store.Tx, now time.Time) error {
 		return tx.TouchToken(ctx, c.token.ID, now)
 	})
@@ -72,7 +71,6 @@ func (a *api) bySession(ctx context.Context, plain string) (*call, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.secret = plain
 	a.touch(ctx, c.session.LastUsedAt, func(ctx context.Context, tx *store.Tx, now time.Time) error {
 		return tx.TouchSession(ctx, c.session.ID, now)
 	})

@@ -63,7 +63,8 @@ func (a *api) describe(mux *http.ServeMux) error {
 // be null: huma says so of plain values only.
 func allowNulls(schemas map[string]*huma.Schema) {
 	for shape, names := range map[string][]string{
-		"TicketShape": {"status", "contact", "company"}, "ActivityShape": {"auth", "match"}, "QuarantinedShape": {"auth"},
+		"TicketShape": {"status", "contact", "company", "service_level"}, "ActivityShape": {"auth", "match", "hidden"},
+		"QuarantinedShape": {"auth"}, "Auth": {"spf", "arc"}, "RuleActionsShape": {"extract"}, "BulkResult": {"error"},
 	} {
 		for _, name := range names {
 			if s := schemas[shape]; s != nil && s.Properties[name] != nil {

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -170,7 +171,7 @@ func draftTicket(d store.Draft) (ticketShape, error) {
 	}
 	return ticketShape{
 		ID: d.ID, Draft: true, Kind: store.TicketKind(b.Kind), Subject: b.Subject, ChannelID: b.ChannelID, StatusID: b.StatusID,
-		Priority: store.Priority(b.Priority), MarkerID: orNull(b.MarkerID), OwnerID: orNull(b.OwnerID),
+		Priority: store.Priority(cmp.Or(b.Priority, string(store.PriorityNormal))), MarkerID: orNull(b.MarkerID), OwnerID: orNull(b.OwnerID),
 		ResponsibleID: orNull(b.ResponsibleID), AccountID: orNull(b.AccountID), CreatedBy: orNull(d.AgentID),
 		CreatedAt: d.CreatedAt.UTC(), UpdatedAt: d.UpdatedAt.UTC(), Links: []store.Link{}, Participants: []participantShape{},
 		Held: []heldShape{}, Watchers: some(b.Watchers), Tags: some(b.Tags), Fields: someMap(b.Fields), Counts: countsShape{Files: len(b.Attachments)},
@@ -293,7 +294,7 @@ func draftActivity(c *call, d store.Draft) (activityShape, error) {
 	}
 	v := store.Activity{
 		ID: d.ID, Ticket: d.Ticket, CreatedBy: d.AgentID, AccountID: b.AccountID, Answers: b.Answers,
-		Type: store.ActivityType(b.Type), Medium: store.Medium(b.Medium), Subject: b.Subject, Text: b.Text, HTML: b.HTML,
+		Type: store.ActivityType(b.Type), Medium: cmp.Or(store.Medium(b.Medium), threading.DefaultMedium(store.ActivityType(b.Type))), Subject: b.Subject, Text: b.Text, HTML: b.HTML,
 		Author: store.Author{Kind: store.AuthorAgent, ID: c.agent.ID, Name: c.agent.Name}, CreatedAt: d.CreatedAt,
 	}
 	v.To, v.Cc, v.Bcc = mailboxes(b.To), mailboxes(b.Cc), mailboxes(b.Bcc)

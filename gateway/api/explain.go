@@ -4,6 +4,10 @@ import (
 	"bytes"
 	"context"
 	"net/http"
+	"slices"
+
+	"ticketgate/store"
+	"ticketgate/threading"
 )
 
 func (a *api) registerExplain() {
@@ -19,10 +23,34 @@ type explainInput struct {
 }
 
 // explain copies the body: huma takes its buffer back once the answer is made.
-func (a *api) explain(ctx context.Context, _ *call, in *explainInput) (*answer[any], error) {
+func (a *api) explain(ctx context.Context, c *call, in *explainInput) (*answer[any], error) {
 	if a.Explain == nil {
 		return nil, unavailable("this listener explains no mail")
 	}
 	document, err := a.Explain(ctx, bytes.Clone(in.RawBody), in.To, in.From)
+	if x, ok := document.(threading.Explanation); ok && err == nil && !c.admin() {
+		document, err = a.explained(ctx, c, x)
+	}
 	return &answer[any]{Body: document}, err
+}
+
+// explained leaves out which tickets a mail would lead to that the caller does not
+// see, and what rules make of such a ticket.
+func (a *api) explained(ctx context.Context, c *call, x threading.Explanation) (threading.Explanation, error) {
+	return view(ctx, a.DB, func(ctx context.Context, tx *store.Tx) (threading.Explanation, error) {
+		hidden := func(number int64) bool {
+			_, err := seen(ctx, tx, c, number)
+			return err != nil
+		}
+		if x.Match.Ticket != nil && hidden(*x.Match.Ticket) {
+			x.Match.Ticket, x.Rules, x.Effects = nil, []store.RuleTrace{}, nil
+		}
+		x.Match.Signals = slices.Clone(x.Match.Signals)
+		for i, s := range x.Match.Signals {
+			if s.Ticket != 0 && hidden(s.Ticket) {
+				x.Match.Signals[i].Ticket = 0
+			}
+		}
+		return x, nil
+	})
 }

@@ -10,6 +10,7 @@ import (
 	"mime"
 	"net"
 	"net/http"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -73,12 +74,28 @@ func (a *api) admit(hc huma.Context, r route, c *call, body bodyMode) ([]byte, e
 		return nil, err
 	}
 	if r.method == http.MethodGet || r.method == http.MethodDelete {
+		if err := checkQuery(hc.URL().RawQuery); err != nil {
+			return nil, err
+		}
 		if r.syntax != nil {
 			return nil, r.syntax(hc.Context(), c, hc)
 		}
 		return nil, checkCursor(hc.Query("cursor"))
 	}
-	return readBody(hc, r, body)
+	raw, err := readBody(hc, r, body)
+	if err == nil {
+		err = checkQuery(hc.URL().RawQuery)
+	}
+	return raw, err
+}
+
+// checkQuery refuses a query that can't be read. Go's own reading leaves out what
+// it can't, and a list without the filter that was meant is another list.
+func checkQuery(raw string) error {
+	if _, err := url.ParseQuery(raw); err != nil {
+		return newProblem(http.StatusBadRequest, "the query can't be read")
+	}
+	return nil
 }
 
 // checkCursor refuses what can be no cursor of ours before the other
@@ -146,8 +163,8 @@ func allowed(r route, c *call) error {
 		return newProblem(http.StatusForbidden, "this is for admins")
 	}
 	scopes := c.token.Scopes
-	if len(scopes) > 0 && r.personal {
-		return newProblem(http.StatusForbidden, "a token with scopes does not change how its agent logs in")
+	if r.personal && (len(scopes) > 0 || !c.token.ExpiresAt.IsZero()) {
+		return newProblem(http.StatusForbidden, "a token with scopes, or with an end, does not change how its agent logs in")
 	}
 	if len(scopes) == 0 || slices.Contains(scopes, r.tag) ||
 		r.method == http.MethodGet && slices.Contains(scopes, scopeRead) {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/hex"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -27,21 +26,22 @@ const (
 	maxKey = 200
 )
 
-// once runs a POST that carries an Idempotency-Key at most once per caller and
-// path, and gives the answer of the first run to every later one. Only a
-// success is kept: what was refused changed nothing and may be tried again.
+// once runs a POST that carries an Idempotency-Key at most once per agent and
+// path, and gives the answer of the first run to every later one, whatever token
+// or session it comes with: a client that logged in anew in between repeats the
+// same request. Only a success is kept: what was refused changed nothing and may
+// be tried again.
 func (a *api) once(hc checked, c *call, key string, next func(huma.Context)) {
 	ctx := hc.Context()
 	url := hc.URL()
+	run := store.Answered{Caller: c.agent.ID, Path: url.Path, Key: key, At: a.Now()}
 	sum := sha256.Sum256(slices.Concat([]byte(url.RawQuery), []byte{0}, hc.body)) // what the query asks for belongs to it
-	run := store.Answered{
-		Caller: c.credential(), Path: url.Path, Key: key, BodyHash: hex.EncodeToString(sum[:]), At: a.Now(),
-	}
+	run.BodyHash = a.sealHash(run, sum)
 	if len(key) > maxKey || refuse(key, false) != "" {
 		a.fail(hc, invalid("Idempotency-Key", "is at most 200 printable characters"))
 		return
 	}
-	earlier, err := a.begin(ctx, run)
+	earlier, err := a.begin(ctx, run, sum)
 	if err != nil {
 		a.fail(hc, err)
 		return
@@ -54,16 +54,16 @@ func (a *api) once(hc checked, c *call, key string, next func(huma.Context)) {
 }
 
 // begin notes that a POST runs, or gives the answer that an earlier one got.
-func (a *api) begin(ctx context.Context, run store.Answered) (*store.Answered, error) {
+func (a *api) begin(ctx context.Context, run store.Answered, sum [sha256.Size]byte) (*store.Answered, error) {
 	var earlier *store.Answered
 	err := a.DB.Update(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
-		earlier, err = begun(ctx, tx, run)
+		earlier, err = a.begun(ctx, tx, run, sum)
 		return err
 	})
 	return earlier, err
 }
 
-func begun(ctx context.Context, tx *store.Tx, run store.Answered) (*store.Answered, error) {
+func (a *api) begun(ctx context.Context, tx *store.Tx, run store.Answered, sum [sha256.Size]byte) (*store.Answered, error) {
 	added, err := tx.AddIdempotent(ctx, run)
 	if err != nil || added {
 		return nil, err
@@ -76,7 +76,7 @@ func begun(ctx context.Context, tx *store.Tx, run store.Answered) (*store.Answer
 	switch {
 	case !ok, age >= keepAnswers, earlier.Status == 0 && age >= abandoned:
 		return nil, tx.PutIdempotent(ctx, run)
-	case earlier.BodyHash != run.BodyHash:
+	case !a.sameHash(earlier, sum):
 		return nil, invalid("Idempotency-Key", "was used with another body")
 	case earlier.Status == 0:
 		return nil, newProblem(http.StatusConflict, "the first request with this key still runs").because("running")
@@ -84,8 +84,28 @@ func begun(ctx context.Context, tx *store.Tx, run store.Answered) (*store.Answer
 	return &earlier, nil
 }
 
+// sealHash gives the hash of a request as it is kept. Bare it would let whoever
+// reads the store try passwords as fast as SHA-256 is: one may stand in the body.
+func (a *api) sealHash(run store.Answered, sum [sha256.Size]byte) string {
+	return base64.StdEncoding.EncodeToString(a.Seal.Seal(hashPlace(run), sum[:]))
+}
+
+// sameHash tells whether an earlier request was this one.
+func (a *api) sameHash(earlier store.Answered, sum [sha256.Size]byte) bool {
+	box, err := base64.StdEncoding.DecodeString(earlier.BodyHash)
+	if err != nil {
+		return false
+	}
+	plain, err := a.Seal.Open(hashPlace(earlier), box)
+	return err == nil && bytes.Equal(plain, sum[:])
+}
+
+func hashPlace(run store.Answered) string { return "request|" + answerPlace(run) }
+
 // kept is an answer as it is stored.
 type kept struct {
+	Scopes []string          `json:"scopes,omitempty"` // of the token that it was given to
+	Until  time.Time         `json:"until,omitzero"`   // when that one ends
 	Header map[string]string `json:"header"`
 	Body   []byte            `json:"body"`
 }
@@ -109,17 +129,15 @@ func (a *api) first(hc checked, c *call, run store.Answered, next func(huma.Cont
 	out.send(hc)
 }
 
-// keep stores an answer, sealed under the caller's own token or session: it may hold what
-// is shown only once. Should that fail, the answer is given all the same.
+// keep stores an answer, sealed: it may hold what is shown only once. Should that
+// fail, the answer is given all the same.
 func (a *api) keep(ctx context.Context, c *call, run store.Answered, out *captured) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
-	out.kept.Body = out.body.Bytes()
+	out.kept.Body, out.kept.Scopes, out.kept.Until = out.body.Bytes(), c.token.Scopes, c.token.ExpiresAt
 	plain, err := json.Marshal(out.kept)
 	if err == nil {
-		run.Response, err = sealed(c, run, plain)
-	}
-	if err == nil {
+		run.Response = base64.StdEncoding.EncodeToString(a.Seal.Seal(answerPlace(run), plain))
 		err = a.DB.Update(ctx, func(ctx context.Context, tx *store.Tx) error { return tx.PutIdempotent(ctx, run) })
 	}
 	if err != nil {
@@ -127,15 +145,10 @@ func (a *api) keep(ctx context.Context, c *call, run store.Answered, out *captur
 	}
 }
 
-func sealed(c *call, run store.Answered, plain []byte) (string, error) {
-	sealer, err := store.NewSealer([]string{c.secret})
-	if err != nil {
-		return "", err
-	}
-	return base64.StdEncoding.EncodeToString(sealer.Seal(answerPlace(run), plain)), nil
+// answerPlace binds a sealed answer to its row.
+func answerPlace(run store.Answered) string {
+	return "answered|" + run.Caller + "|" + run.Path + "|" + run.Key
 }
-
-func answerPlace(run store.Answered) string { return "answered|" + run.Path + "|" + run.Key }
 
 // forget lets a POST that was refused or broke off be tried again.
 func (a *api) forget(ctx context.Context, run store.Answered) {
@@ -149,9 +162,13 @@ func (a *api) forget(ctx context.Context, run store.Answered) {
 	}
 }
 
-// again gives the answer of the first run.
+// again gives the answer of the first run, but to no token that may do less than
+// the one that got it: it may hold a token that may do more.
 func (a *api) again(hc checked, c *call, earlier store.Answered) {
-	answer, err := opened(c, earlier)
+	answer, err := a.opened(earlier)
+	if err == nil && (!covers(c.token.Scopes, answer.Scopes) || outlives(answer.Until, c.token.ExpiresAt)) {
+		err = newProblem(http.StatusForbidden, "this key was used with a token of wider scopes or a later end")
+	}
 	if err != nil {
 		a.fail(hc, err)
 		return
@@ -161,17 +178,13 @@ func (a *api) again(hc checked, c *call, earlier store.Answered) {
 	out.send(hc)
 }
 
-func opened(c *call, earlier store.Answered) (kept, error) {
+func (a *api) opened(earlier store.Answered) (kept, error) {
 	var k kept
-	sealer, err := store.NewSealer([]string{c.secret})
-	if err != nil {
-		return k, err
-	}
 	box, err := base64.StdEncoding.DecodeString(earlier.Response)
 	if err != nil {
 		return k, err
 	}
-	plain, err := sealer.Open(answerPlace(earlier), box)
+	plain, err := a.Seal.Open(answerPlace(earlier), box)
 	if err != nil {
 		return k, err
 	}

@@ -2,6 +2,9 @@ package api_test
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
 	"strconv"
 	"strings"
 	"sync"
@@ -56,11 +59,7 @@ func TestAKeptAnswerIsSealed(t *testing.T) {
 		t.Error("another token")
 	}
 	f.must(f.db.View(f.ctx, func(ctx context.Context, tx *store.Tx) error {
-		tokens, err := tx.Tokens(ctx, f.agents["standard"])
-		if err != nil {
-			return err
-		}
-		kept, ok, err := tx.Idempotent(ctx, tokens[0].ID, "/api/v1/tokens", "k")
+		kept, ok, err := tx.Idempotent(ctx, f.agents["standard"], "/api/v1/tokens", "k")
 		if err == nil && (!ok || kept.Status != 201 || kept.Response == "" || strings.Contains(kept.Response, first.text("token"))) {
 			t.Errorf("kept: %v %+v", ok, kept)
 		}
@@ -107,26 +106,18 @@ func TestAnAbandonedPOSTIsRunAgain(t *testing.T) {
 	f.serve(nil)
 	f.do("admin", "POST", "/dkim-keys", body, "Idempotency-Key", "k").is(201) // a panic is no crash: it was forgotten
 
-	var caller string
-	f.must(f.db.View(f.ctx, func(ctx context.Context, tx *store.Tx) error {
-		tokens, err := tx.Tokens(ctx, f.agents["admin"])
-		if err == nil {
-			caller = tokens[0].ID
-		}
-		return err
-	}))
 	f.must(f.db.Update(f.ctx, func(ctx context.Context, tx *store.Tx) error {
-		kept, _, err := tx.Idempotent(ctx, caller, "/api/v1/dkim-keys", "k")
+		kept, _, err := tx.Idempotent(ctx, f.agents["admin"], "/api/v1/dkim-keys", "k")
 		if err != nil {
 			return err
 		}
-		kept.Key, kept.Status, kept.At = "crashed", 0, f.clock()
+		kept.Status, kept.At = 0, f.clock()
 		return tx.PutIdempotent(ctx, kept)
 	}))
 	body["selector"] = "s"
-	f.do("admin", "POST", "/dkim-keys", body, "Idempotency-Key", "crashed").is(409)
+	f.do("admin", "POST", "/dkim-keys", body, "Idempotency-Key", "k").is(409)
 	f.advance(3 * time.Minute)
-	if r := f.do("admin", "POST", "/dkim-keys", body, "Idempotency-Key", "crashed").is(409); r.text("reason") != "duplicate" {
+	if r := f.do("admin", "POST", "/dkim-keys", body, "Idempotency-Key", "k").is(409); r.text("reason") != "duplicate" {
 		t.Errorf("it was not run: %s", r.Body)
 	}
 }
@@ -173,6 +164,72 @@ func TestW23OneKeyOverTwoNodes(t *testing.T) {
 		t.Errorf("the other node answers %s", r.Body)
 	}
 	nodes[1].do("standard", "POST", path, m{"type": "note", "text": "t"}, "Idempotency-Key", "k").is(422).refuses("Idempotency-Key")
+}
+
+// W23: a caller is an agent, not a token: who logs in anew and repeats a request
+// whose answer was lost doubles nothing.
+func TestW23AKeyIsTheAgents(t *testing.T) {
+	f := newFixture(t)
+	number, _ := f.mailIn(customersMail)
+	path, body := f.ticketPath(number)+"/activities", m{"type": "outgoing", "text": "t"}
+	one, other := f.logIn("standard"), f.logIn("standard")
+	first := one.do("POST", path, body, "Idempotency-Key", "k").is(201)
+	for who, again := range map[string]reply{
+		"another session": other.do("POST", path, body, "Idempotency-Key", "k"),
+		"a token":         f.do("standard", "POST", path, body, "Idempotency-Key", "k"),
+	} {
+		if again.is(201).Body.String() != first.Body.String() {
+			t.Errorf("%s is answered %s", who, again.Body)
+		}
+	}
+	if all := f.do("standard", "GET", path, nil).items(); len(all) != 2 {
+		t.Errorf("%d activities", len(all))
+	}
+	other.do("POST", path, m{"type": "note", "text": "t"}, "Idempotency-Key", "k").is(422).refuses("Idempotency-Key")
+}
+
+// An answer may hold what may do more than who asks for it again.
+func TestAKeyGivesATokenNoWiderOne(t *testing.T) {
+	f := newFixture(t)
+	f.tokens["reader"] = f.do("standard", "POST", "/tokens", m{"name": "r", "scopes": []string{"desk"}}).is(201).text("token")
+	body := m{"name": "all"}
+	f.do("standard", "POST", "/tokens", body, "Idempotency-Key", "k").is(201)
+	f.do("reader", "POST", "/tokens", body, "Idempotency-Key", "k").is(403)
+	narrow := m{"name": "narrow", "scopes": []string{"desk"}}
+	made := f.do("reader", "POST", "/tokens", narrow, "Idempotency-Key", "n").is(201)
+	if again := f.do("standard", "POST", "/tokens", narrow, "Idempotency-Key", "n").is(201); again.text("token") != made.text("token") {
+		t.Errorf("again: %s", again.Body)
+	}
+}
+
+// A body may hold a password, which the store keeps behind argon2id alone.
+func TestABodysHashIsSealed(t *testing.T) {
+	f := newFixture(t)
+	b := f.logIn("standard")
+	body := `{"current":"` + correct + `","password":"another horse"}`
+	for range 2 {
+		b.do("POST", "/me/password", body, "Idempotency-Key", "k").is(200)
+	}
+	bare := sha256.Sum256([]byte("\x00" + body))
+	f.must(f.db.View(f.ctx, func(ctx context.Context, tx *store.Tx) error {
+		kept, ok, err := tx.Idempotent(ctx, f.agents["standard"], "/api/v1/me/password", "k")
+		for _, text := range []string{hex.EncodeToString(bare[:]), base64.StdEncoding.EncodeToString(bare[:])} {
+			if !ok || strings.Contains(kept.BodyHash, text) {
+				t.Errorf("kept: %v %+v", ok, kept)
+			}
+		}
+		return err
+	}))
+}
+
+// A key that stood on one log-out does not spare another session.
+func TestALogOutIsOfItsOwnSession(t *testing.T) {
+	f := newFixture(t)
+	for range 2 {
+		s := f.logIn("standard")
+		s.do("POST", "/logout", nil, "Idempotency-Key", "k").is(204)
+		s.do("GET", "/me", nil).is(401)
+	}
 }
 
 // What the query asks for belongs to what a key stands for.

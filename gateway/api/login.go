@@ -21,7 +21,8 @@ type passwords interface {
 func (a *api) registerLogin() {
 	add(a, route{id: "login", method: http.MethodPost, path: "/login", tag: tagDesk, open: true, pure: true,
 		status: http.StatusOK, summary: "Log in, with e-mail and password or with the token of a link; sets the session cookie"}, a.login)
-	add(a, route{id: "logout", method: http.MethodPost, path: "/logout", tag: tagDesk, record: true,
+	// Each log-out is of one session: the answer to another one's ends nothing.
+	add(a, route{id: "logout", method: http.MethodPost, path: "/logout", tag: tagDesk, record: true, pure: true,
 		status: http.StatusNoContent, summary: "End the session that the cookie names"}, a.logout)
 	add(a, route{id: "mail-login-link", method: http.MethodPost, path: "/login/link", tag: tagDesk, open: true, pure: true,
 		status: http.StatusAccepted, summary: "Mail a link that logs in once, within 30 minutes; the answer is the same for every address"}, a.mailLoginLink)

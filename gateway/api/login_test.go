@@ -164,6 +164,28 @@ func TestW05TokensAtRestAndRevoked(t *testing.T) {
 	f.do("ci", "GET", "/me", nil).is(401)
 }
 
+// A token that was given for an hour is worth an hour, whatever is made with it.
+func TestW05ATokenMakesNoneThatEndsLater(t *testing.T) {
+	f := newFixture(t)
+	hour := f.clock().Add(time.Hour).UTC()
+	f.tokens["guest"] = f.do("standard", "POST", "/tokens", m{"name": "guest", "expires_at": hour}).is(201).text("token")
+	for _, who := range []string{"guest", "heir"} {
+		made := f.do(who, "POST", "/tokens", m{"name": "heir"}).is(201)
+		f.tokens["heir"] = made.text("token")
+		if end := made.text("expires_at"); end != hour.Format(time.RFC3339) {
+			t.Errorf("it ends %s", end)
+		}
+		f.do(who, "POST", "/tokens", m{"name": "x", "expires_at": hour.Add(time.Second)}).is(403)
+		f.do(who, "POST", "/tokens", m{"name": "x", "expires_at": hour.Add(-time.Second)}).is(201)
+	}
+	f.do("guest", "POST", "/me/password", m{"password": "a password that stays"}).is(403) // none is set
+	f.do("standard", "POST", "/tokens", m{"name": "x"}, "Idempotency-Key", "k").is(201)
+	f.do("guest", "POST", "/tokens", m{"name": "x"}, "Idempotency-Key", "k").is(403)
+	f.advance(time.Hour)
+	f.do("heir", "GET", "/me", nil).is(401)
+	f.logIn("standard").do("POST", "/tokens", m{"name": "x"}).is(201)
+}
+
 func TestATokenWithScopesDoesNotTouchLogIns(t *testing.T) {
 	f := newFixture(t)
 	f.knows("standard")

@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -201,10 +202,12 @@ var matrix = map[string]string{
 	"GET /events":                                              everyone,
 }
 
-func TestEveryRouteForEverybody(t *testing.T) {
+// W04: every route for everybody. A route that nobody has entered fails.
+func TestW04EveryRouteForEverybody(t *testing.T) {
 	f := newFixture(t)
 	f.serveOIDC(testbed.OIDC(t))
 	w := f.world()
+	f.tokens[reader] = f.do("standard", "POST", "/tokens", m{"name": "r", "scopes": []string{"read"}}).is(201).text("token")
 	routes := f.routes()
 	table := visibility{}
 	for _, route := range routes {
@@ -220,6 +223,7 @@ func TestEveryRouteForEverybody(t *testing.T) {
 		for i, who := range people {
 			table.note(route, f.expect(who, method, w.fill(path), strings.Fields(want)[i]))
 		}
+		table.note(route, f.expect(reader, method, w.fill(path), ofReader(method, strings.Fields(want))))
 		f.expect("admin", method, w.fillWith(path, "01a20526-0000-7000-8000-000000000000", "99999"),
 			map[bool]string{true: "404", false: "200"}[strings.Contains(path, "{")])
 	}
@@ -228,12 +232,27 @@ func TestEveryRouteForEverybody(t *testing.T) {
 			for i, who := range people[:len(people)-1] {
 				table.note(route, f.expect(who, method, w.fill(path), strings.Fields(matrix[route])[i]))
 			}
+			table.note(route, "-") // the admin
+			table.note(route, f.expect(reader, method, w.fill(path), ofReader(method, strings.Fields(matrix[route]))))
 		}
 	}
 	table.check(t)
 	if len(matrix) != len(routes) {
 		t.Errorf("the matrix has %d entries for %d routes", len(matrix), len(routes))
 	}
+}
+
+// reader is a token of standard's that may only read. It has the last column of
+// the table of answers.
+const reader = "reader"
+
+// ofReader gives what such a token is answered where standard is answered so.
+func ofReader(method string, want []string) string {
+	standard := want[slices.Index(people, "standard")]
+	if method == "GET" || standard != "200" || want[0] == "200" {
+		return standard
+	}
+	return "403"
 }
 
 // deletes tells what takes its thing away when it succeeds.

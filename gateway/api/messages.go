@@ -12,7 +12,7 @@ import (
 
 func (a *api) registerMessages() {
 	add(a, route{id: "hand-in-message", method: http.MethodPost, path: "/messages", tag: tagDesk, large: true, most: a.MaxMessageBytes,
-		media: []string{"message/rfc822"}, status: http.StatusCreated, find: a.findHandedTicket,
+		media: []string{"message/rfc822"}, status: http.StatusCreated, find: a.findHandedTicket, again: "the mail is here already, or became no ticket",
 		summary: "File a mail that the caller holds; with ticket on his word. One that is here already answers 200"}, a.handIn)
 }
 

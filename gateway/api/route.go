@@ -30,14 +30,15 @@ type route struct {
 	path         string // below Prefix
 	summary      string
 	tag          string
-	pure         bool     // a POST that changes nothing: no answer of it is kept
+	pure         bool     // a POST that may well run again: no answer of it is kept
 	open         bool     // for everybody, logged in or not
 	large        bool     // a mail or files come in
 	most         int64    // octets of the body; 0: by large
 	media        []string // accepted types of the body; none: JSON
 	serves       string   // type of a download; none: any
 	status       int      // of success; 0: 200, or 204 where nothing is answered
-	personal     bool     // changes how the caller logs in: not for tokens with scopes
+	again        string   // why it may answer 200 with the same, in place of what it makes; "": never
+	personal     bool     // changes how the caller logs in: not for tokens with scopes or an end
 	record       bool     // stands in the audit log though it is no admin's
 	tokenInQuery bool     // takes a token of POST /events/token as ?token=
 	anyQuery     bool     // others write its query, and may write more into it than it knows
@@ -71,7 +72,6 @@ type call struct {
 	agent   *store.Agent        // nil on what is open
 	token   store.Token         // this,
 	session store.LoginSession  // or this; the other one is empty
-	secret  string              // the plain token or cookie; never logged or kept
 	param   func(string) string // of the path
 	query   func(string) string
 	ticket  store.Ticket        // set by find, on paths below a ticket
@@ -148,6 +148,10 @@ func add[I, O any](a *api, r route, handle func(ctx context.Context, c *call, in
 		}
 		return out, nil
 	})
+	if r.again != "" {
+		responses := a.huma.OpenAPI().Paths[r.path].Post.Responses
+		responses["200"] = &huma.Response{Description: r.again, Content: responses["201"].Content}
+	}
 }
 
 // problemResponse describes every answer that is no success.

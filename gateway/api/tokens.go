@@ -66,7 +66,7 @@ type newToken struct {
 		Name      string     `json:"name" required:"true" minLength:"1" maxLength:"200"`
 		AgentID   string     `json:"agent_id" maxLength:"64" doc:"default the caller; an admin makes them for anybody"`
 		Scopes    []string   `json:"scopes" maxItems:"10" enum:"read,desk,admin"`
-		ExpiresAt *time.Time `json:"expires_at"`
+		ExpiresAt *time.Time `json:"expires_at" doc:"default never, or when the token that makes it does"`
 	}
 }
 
@@ -81,6 +81,8 @@ func (a *api) createToken(ctx context.Context, c *call, in *newToken) (*created[
 	}
 	if b.ExpiresAt != nil {
 		t.ExpiresAt = b.ExpiresAt.UTC()
+	} else {
+		t.ExpiresAt = c.token.ExpiresAt
 	}
 	if err := a.checkToken(c, t); err != nil {
 		return nil, err
@@ -106,16 +108,27 @@ func (a *api) checkToken(c *call, t store.Token) error {
 	if t.AgentID != c.agent.ID && !c.admin() {
 		return newProblem(http.StatusForbidden, "a token for somebody else is for admins to make")
 	}
-	if own := c.token.Scopes; len(own) > 0 {
-		beyond := func(scope string) bool { return !slices.Contains(own, scope) }
-		if len(t.Scopes) == 0 || slices.ContainsFunc(t.Scopes, beyond) {
-			return newProblem(http.StatusForbidden, "a token with scopes makes none with others")
-		}
+	if !covers(c.token.Scopes, t.Scopes) {
+		return newProblem(http.StatusForbidden, "a token with scopes makes none with others")
+	}
+	if outlives(t.ExpiresAt, c.token.ExpiresAt) {
+		return newProblem(http.StatusForbidden, "a token that ends makes none that ends later")
 	}
 	if a.tokenExpired(t) {
 		return store.Invalid("expires_at", "is in the past")
 	}
 	return nil
+}
+
+// covers tells whether some scopes allow all that others do. No scopes allow all.
+func covers(scopes, others []string) bool {
+	beyond := func(scope string) bool { return !slices.Contains(scopes, scope) }
+	return len(scopes) == 0 || len(others) > 0 && !slices.ContainsFunc(others, beyond)
+}
+
+// outlives tells whether one end comes behind another; the zero time never comes.
+func outlives(end, other time.Time) bool {
+	return !other.IsZero() && (end.IsZero() || end.After(other))
 }
 
 func (a *api) deleteToken(ctx context.Context, _ *call, in *OnThing) (*nothing, error) {

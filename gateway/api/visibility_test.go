@@ -23,7 +23,7 @@ const visibilityFile = "testdata/visibility.txt"
 func (v visibility) note(route, code string) { v[route] = append(v[route], code) }
 
 // String writes the table by path. What takes its thing away is not tried by the
-// admin, who comes last.
+// admin.
 func (v visibility) String() string {
 	byPath := func(a, b string) int {
 		methodA, pathA, _ := strings.Cut(a, " ")
@@ -32,12 +32,13 @@ func (v visibility) String() string {
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "%-72s", "# go test ./gateway/api -run EveryRoute -update")
-	for _, who := range people {
+	columns := append(slices.Clone(people), reader)
+	for _, who := range columns {
 		fmt.Fprintf(&b, " %-9s", who)
 	}
 	for _, route := range slices.SortedFunc(maps.Keys(v), byPath) {
 		fmt.Fprintf(&b, "\n%-72s", route)
-		for i := range people {
+		for i := range columns {
 			code := "-"
 			if i < len(v[route]) {
 				code = v[route][i]
