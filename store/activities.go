@@ -89,6 +89,11 @@ func (tx *Tx) MoveActivity(ctx context.Context, id string, to int64, now time.Ti
 	if err := tx.UpdateActivity(ctx, a); err != nil {
 		return a, err
 	}
+	if sql := tx.db.dialect.MoveIndex; sql != "" {
+		if err := tx.defers(sql, id, from, to); err != nil {
+			return a, err
+		}
+	}
 	for _, sql := range []string{
 		`UPDATE mails SET ticket = $2 WHERE id IN (SELECT mail_id FROM deliveries WHERE activity_id = $1)`,
 		`UPDATE deliveries SET ticket = $2 WHERE activity_id = $1`,

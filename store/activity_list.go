@@ -23,59 +23,172 @@ func (tx *Tx) FindActivities(ctx context.Context, f ActivityFilter) ([]Activity,
 	if err != nil {
 		return nil, "", err
 	}
-	var w where
-	if ok {
-		w.add(`(created_at, id) < (?, ?)`, c.Key, c.ID)
-	}
-	if !f.Since.IsZero() {
-		w.add(`created_at >= ?`, us(f.Since))
-	}
-	if f.MessageID != "" {
-		// Two ids may share a hash. That a mail only named the id is not asked for.
-		w.add(`id IN (SELECT activity_id FROM message_refs WHERE hash = ? AND message_id = ? AND kind <> 'named')`,
-			refHash(f.MessageID), f.MessageID)
-	}
-	if f.From != "" {
-		// The index finds whoever speaks of the address: few to look at.
-		f.Query += ` "` + f.From + `"`
-		w.add(tx.db.dialect.From(w.arg(f.From)))
-	}
-	if f.Query != "" && !w.found(tx, f.Query, "id", tx.db.dialect.Found) {
-		return nil, "", nil
-	}
-	if err := tx.onlyVisibleActivities(ctx, &w, f.VisibleTo); err != nil {
+	l, err := tx.activities(ctx, f)
+	if err != nil {
 		return nil, "", err
 	}
+	var from *moment
+	if ok {
+		from = &moment{Searched{ID: c.ID}, c.Key}
+	}
 	limit := pageSize(f.Limit)
-	rows, err := list(ctx, tx, scanActivity, `SELECT `+activityColumns+` FROM activities`+w.sql()+
-		` ORDER BY created_at DESC, id DESC LIMIT `+w.arg(limit+1), w.args...)
-	rows, next := page(rows, limit, func(a Activity) cursor {
-		return cursor{Sort: "activities of all", Key: us(a.CreatedAt), ID: a.ID}
-	})
-	return rows, next, err
-}
-
-// found adds the condition that the search finds a column's value. It is false
-// for a query in which there is nothing that a text could hold as a word.
-func (w *where) found(tx *Tx, query, column string, match func(param string) string) bool {
-	phrases := searchPhrases(query)
-	if len(phrases) > 0 {
-		w.add(column + ` IN (` + match(w.arg(tx.db.dialect.Phrases(phrases))) + `)`)
+	var moments []moment
+	switch {
+	case f.MessageID != "":
+		moments, err = l.ofMessage(ctx, f, from, limit+1)
+	case f.Query != "" || f.From != "":
+		moments, err = l.search(ctx, f.Query, f.From, from, limit+1)
+	default:
+		moments, err = l.list(ctx, from, limit+1)
 	}
-	return len(phrases) > 0
-}
-
-func (tx *Tx) onlyVisibleActivities(ctx context.Context, w *where, agentID string) error {
-	if agentID == "" {
-		return nil
-	}
-	desk, err := tx.Desk(ctx)
 	if err != nil {
-		return err
+		return nil, "", err
 	}
-	if a := desk.Agent(agentID); a == nil || a.Role != RoleAdmin {
-		w.add(`EXISTS (SELECT 1 FROM tickets t WHERE t.number = activities.ticket AND ` +
-			w.among(tx, "t.channel_id", desk.VisibleChannels(agentID)) + `)`)
+	moments, next := page(moments, limit, func(m moment) cursor {
+		return cursor{Sort: "activities of all", Key: m.at, ID: m.ID}
+	})
+	activities, err := tx.activitiesAt(ctx, moments)
+	return activities, next, err
+}
+
+// activities makes the lister of a filter, but for what is searched.
+func (tx *Tx) activities(ctx context.Context, f ActivityFilter) (*activityLister, error) {
+	l := &activityLister{tx: tx}
+	if !f.Since.IsZero() {
+		l.conditions = append(l.conditions, condition{sql: `created_at >= ?`, args: []any{us(f.Since)}})
 	}
-	return nil
+	seen, err := tx.visible(ctx, f.VisibleTo)
+	if err != nil || len(seen) == 0 {
+		return l, err
+	}
+	l.conditions = append(l.conditions, condition{args: seen[0].args,
+		sql: `EXISTS (SELECT 1 FROM tickets WHERE tickets.number = activities.ticket AND ` + seen[0].sql + `)`})
+	tickets := ticketLister{tx: tx, conditions: seen}
+	s, err := tickets.measure(ctx)
+	if s.narrow >= 0 {
+		l.within, l.tickets = seen[0], s.found
+	}
+	return l, err
+}
+
+// moment is where an activity stands in time, with what the search knows it by.
+type moment struct {
+	Searched
+	at int64
+}
+
+// activityLister reads the moments of a list, newest first.
+type activityLister struct {
+	tx         *Tx
+	conditions []condition
+	within     condition // of the tickets that he who asks may see, where they are few
+	tickets    int64     // how many these are
+}
+
+// list gives the first moments behind another one. Where few tickets are seen it
+// gathers; else it reads along an index that holds all that is asked for but
+// the channel.
+func (l *activityLister) list(ctx context.Context, from *moment, n int) ([]moment, error) {
+	if numbers, args := l.within.numbers(); numbers != "" && l.tickets <= int64(l.tx.db.opt.Effort.Seen) {
+		return l.gather(ctx, `SELECT id FROM activities WHERE ticket IN (`+numbers+`)`, args, from, n)
+	}
+	return l.read(ctx, "", where{}, ` FROM activities`, ` ORDER BY created_at DESC, id DESC`, from, n)
+}
+
+// gather gives them of what a SELECT of ids finds, and sorts them.
+func (l *activityLister) gather(ctx context.Context, ids string, args []any, from *moment, n int) ([]moment, error) {
+	var w where
+	with := `WITH one (chosen) AS (` + w.fill(ids, args...) + `), many AS (SELECT DISTINCT chosen FROM one) `
+	w.add(`activities.id = many.chosen`)
+	return l.read(ctx, with, w, ` FROM many CROSS JOIN activities`, ` ORDER BY created_at + 0 DESC, id DESC`, from, n)
+}
+
+func (l *activityLister) read(ctx context.Context, with string, w where, table, order string, from *moment, n int) ([]moment, error) {
+	w.all(l.conditions)
+	if from != nil {
+		w.add(`(created_at, id) < (?, ?)`, from.at, from.ID)
+	}
+	sql := with + `SELECT id, ticket, ` + l.tx.db.dialect.Position + `, created_at` + table + w.sql() + order + ` LIMIT ` + w.arg(n)
+	return list(ctx, l.tx, func(r Rows, m *moment) error { return r.Scan(&m.ID, &m.Ticket, &m.Position, &m.at) }, sql, w.args...)
+}
+
+// search gives those that match a query and that somebody wrote; "" is whoever.
+func (l *activityLister) search(ctx context.Context, query, author string, from *moment, n int) ([]moment, error) {
+	if author != "" {
+		query += ` "` + author + `"` // the index finds who speaks of him: fewer to look at
+	}
+	phrases := searchPhrases(query)
+	if len(phrases) == 0 {
+		return nil, nil
+	}
+	expression := l.tx.db.dialect.Phrases(phrases)
+	few, err := l.tx.few(ctx, expression, l.tx.db.opt.Effort.Activities, l.within)
+	if err != nil {
+		return nil, err
+	}
+	if few.Few {
+		l.wrote(author)
+		return l.gather(ctx, few.IDs, few.Args, from, n)
+	}
+	return blockwise(from, n, l.tx.db.opt.Effort.Block, func(from *moment, n int) ([]moment, error) { return l.list(ctx, from, n) },
+		func(of []moment) ([]moment, error) { return l.matching(ctx, expression, author, of) })
+}
+
+// wrote adds the condition that somebody wrote it.
+func (l *activityLister) wrote(author string) {
+	if author != "" {
+		l.conditions = append(l.conditions, condition{sql: l.tx.db.dialect.From("?"), args: []any{author}})
+	}
+}
+
+// matching gives those of some moments, in order, whose activity matches and is
+// by an author.
+func (l *activityLister) matching(ctx context.Context, expression, author string, of []moment) ([]moment, error) {
+	searched := make([]Searched, len(of))
+	for i, m := range of {
+		searched[i] = m.Searched
+	}
+	hits, err := l.tx.searcher().Activities(ctx, l.tx.session, expression, searched)
+	if err = l.tx.note(err); err != nil || len(hits) == 0 {
+		return nil, err
+	}
+	if author != "" {
+		var w where
+		w.add(l.tx.db.dialect.In("id", "?"), l.tx.db.dialect.Strings(hits))
+		w.add(l.tx.db.dialect.From("?"), author)
+		hits, err = list(ctx, l.tx, func(r Rows, id *string) error { return r.Scan(id) }, `SELECT id FROM activities`+w.sql(), w.args...)
+	}
+	return those(of, hits, func(m moment) string { return m.ID }), err
+}
+
+// maxSharing is how many activities with one Message-ID are looked at.
+const maxSharing = 1000
+
+// ofMessage gives those that are a mail, by its Message-ID. Two ids may share a
+// hash. That a mail only named the id is not asked for.
+func (l *activityLister) ofMessage(ctx context.Context, f ActivityFilter, from *moment, n int) ([]moment, error) {
+	l.wrote(f.From)
+	found, err := l.gather(ctx, `SELECT activity_id FROM message_refs WHERE hash = ? AND message_id = ? AND kind <> 'named'`,
+		[]any{refHash(f.MessageID), f.MessageID}, from, maxSharing)
+	if err == nil && f.Query != "" {
+		phrases := searchPhrases(f.Query)
+		if len(phrases) == 0 {
+			return nil, nil
+		}
+		found, err = l.matching(ctx, l.tx.db.dialect.Phrases(phrases), "", found)
+	}
+	return found[:min(len(found), n)], err
+}
+
+// activitiesAt gives the activities of some moments, in that order.
+func (tx *Tx) activitiesAt(ctx context.Context, moments []moment) ([]Activity, error) {
+	if len(moments) == 0 {
+		return nil, nil
+	}
+	ids := make([]string, len(moments))
+	for i, m := range moments {
+		ids[i] = m.ID
+	}
+	return list(ctx, tx, scanActivity, `SELECT `+activityColumns+` FROM activities WHERE `+tx.db.dialect.In("id", "$1")+
+		` ORDER BY created_at + 0 DESC, id DESC`, tx.db.dialect.Strings(ids))
 }

@@ -49,6 +49,8 @@ func (d *scripted) Begin(context.Context, bool) (Session, error) {
 }
 func (d *scripted) Read(context.Context) (Session, error) { return &script{d: d}, nil }
 func (d *scripted) Writers() int                          { return 1 }
+func (d *scripted) Searcher() Searcher                    { return nil }
+
 func (d *scripted) Dialect() Dialect {
 	return Dialect{Index: "index", Document: func(s string) any { return s }}
 }

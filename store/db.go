@@ -18,6 +18,7 @@ type Options struct {
 	Observe   func(batch int, commit time.Duration) // told of each group commit; may be nil
 	MaxConns  int                                   // connections for reading; 0: the driver's choice
 	Exclusive bool                                  // SQLite: refuse a second opener that is exclusive too
+	Effort    *Effort                               // of lists; nil: DefaultEffort
 }
 
 // DB is a store. Its methods may be called from several goroutines at once.
@@ -49,6 +50,10 @@ func New(driver Driver, opt Options) (*DB, error) {
 	}
 	if opt.Now == nil {
 		opt.Now = time.Now
+	}
+	if opt.Effort == nil {
+		effort := DefaultEffort()
+		opt.Effort = &effort
 	}
 	pack, err := newPacker()
 	if err != nil {

@@ -126,6 +126,18 @@ func (d *Desk) VisibleChannels(agentID string) []string {
 	return ids
 }
 
+// StandardChannels gives the ids of the channels that an agent is subscribed to
+// as standard.
+func (d *Desk) StandardChannels(agentID string) []string {
+	var ids []string
+	for _, s := range d.Subscriptions {
+		if s.AgentID == agentID && s.Type == SubscriptionStandard {
+			ids = append(ids, s.ChannelID)
+		}
+	}
+	return ids
+}
+
 // index makes the look-ups by address.
 func (d *Desk) index() {
 	d.accounts = make(map[string]*MailAccount, len(d.Accounts))

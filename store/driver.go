@@ -15,6 +15,8 @@ type Driver interface {
 	Writers() int
 	// Dialect gives the few texts that the databases don't share.
 	Dialect() Dialect
+	// Searcher looks into the search index.
+	Searcher() Searcher
 	// Classify says what an error of a session means.
 	Classify(err error) Fault
 	// Scrub removes from the files of the database what was deleted.
@@ -51,6 +53,36 @@ type Session interface {
 	End()
 }
 
+// Searcher asks the search index what can't be asked in one text for both
+// databases. An expression is one that the dialect's Phrases made.
+type Searcher interface {
+	// Few finds what matches, where no more than about limit activities do. With
+	// within, a SELECT of ticket numbers whose arguments are numbered from $2 on,
+	// only the activities of those tickets count.
+	Few(ctx context.Context, s Session, expression string, limit int, within string, args ...any) (Hits, error)
+	// Tickets gives those of some tickets of which an activity matches, each
+	// once, in any order.
+	Tickets(ctx context.Context, s Session, expression string, of []int64) ([]int64, error)
+	// Activities gives the ids of those of some activities that match, likewise.
+	Activities(ctx context.Context, s Session, expression string, of []Searched) ([]string, error)
+}
+
+// Hits are the activities that an expression matches.
+type Hits struct {
+	Few bool // what follows is there
+	// SELECTs of the numbers of their tickets, and of their ids; each ? stands
+	// for an argument.
+	Tickets, IDs string
+	Args         []any
+}
+
+// Searched is an activity in the search index.
+type Searched struct {
+	ID       string
+	Ticket   int64
+	Position int64 // by which the index knows it, where it has a number
+}
+
 // Rows is a result that is read row by row.
 type Rows interface {
 	Next() bool
@@ -76,11 +108,11 @@ type Dialect struct {
 	Document func(words string) any
 	// Unindex takes an activity out of the search index: $1 activity id.
 	Unindex string
-	// Match is a subquery that gives the ticket numbers which the search
-	// expression in the given parameter finds.
-	Match func(param string) string
-	// Found is Match for the ids of the activities.
-	Found func(param string) string
+	// MoveIndex has the index know that an activity, $1, went from one ticket,
+	// $2, to another, $3; "" where the activity says that itself.
+	MoveIndex string
+	// Position is the column of the activities that Searched has.
+	Position string
 	// Tagged is the condition of a ticket that has the tag in the given
 	// parameter.
 	Tagged func(param string) string

@@ -89,7 +89,7 @@ func (r *report) where(ctx context.Context) (w where, err error) {
 	if r.filter.ChannelID != "" {
 		w.add(`channel_id = ?`, r.filter.ChannelID)
 	}
-	return w, r.tx.onlyVisible(ctx, &w, TicketFilter{VisibleTo: r.filter.VisibleTo})
+	return w, r.tx.onlyVisible(ctx, &w, r.filter.VisibleTo)
 }
 
 // sum adds what a query of a key and two numbers gives to the rows.

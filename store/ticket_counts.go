@@ -20,55 +20,60 @@ type TicketCounts struct {
 
 // TicketCounts counts what an agent may see. Today began at the second time,
 // yesterday at the first.
+//
+// Each number is read of all channels from an index of its own, and what the
+// agent may not see is left out here: told of channels, a database may rather
+// read all the tickets of those.
 func (tx *Tx) TicketCounts(ctx context.Context, agentID string, yesterday, today time.Time) (TicketCounts, error) {
 	c := TicketCounts{Channels: map[string]int{}, Statuses: map[string]int{}}
-	if err := tx.countOpen(ctx, agentID, &c); err != nil {
-		return c, err
-	}
-	if err := tx.countHandled(ctx, agentID, yesterday, today, &c); err != nil {
-		return c, err
-	}
-	var w where
-	w.add(heldTickets)
-	if err := tx.onlyVisible(ctx, &w, TicketFilter{VisibleTo: agentID}); err != nil {
-		return c, err
-	}
-	held, err := tx.count(ctx, `SELECT COUNT(*) FROM tickets`+w.sql(), w.args...)
-	c.Held = int(held)
-	return c, err
-}
-
-// heldTickets is the condition of a held mail's ticket that waits.
-const heldTickets = `suggested_ticket <> 0 AND merged_into = 0`
-
-// countOpen reads all that is open once, from the index tickets_open.
-func (tx *Tx) countOpen(ctx context.Context, agentID string, c *TicketCounts) error {
 	desk, err := tx.Desk(ctx)
 	if err != nil {
-		return err
+		return c, err
 	}
+	t := ticketCounter{tx: tx, desk: desk, agentID: agentID, counts: &c}
+	if err := t.open(ctx); err != nil {
+		return c, err
+	}
+	if err := t.handled(ctx, yesterday, today); err != nil {
+		return c, err
+	}
+	return c, t.held(ctx)
+}
+
+// ticketCounter counts for one agent; "" sees all.
+type ticketCounter struct {
+	tx      *Tx
+	desk    *Desk
+	agentID string
+	counts  *TicketCounts
+}
+
+func (t *ticketCounter) sees(channelID string) bool {
+	return t.agentID == "" || t.desk.Sees(t.agentID, channelID)
+}
+
+// open reads all that is open once, from the index tickets_open.
+func (t *ticketCounter) open(ctx context.Context) error {
 	var w where
-	mine := sum(`owner_id = ` + w.arg(agentID))
-	my := sum(w.fill(ofAgent, agentID, agentID, agentID, agentID, agentID))
-	w.add(`closed_at = 0`)
-	if err := tx.onlyVisible(ctx, &w, TicketFilter{VisibleTo: agentID}); err != nil {
-		return err
-	}
-	return tx.query(ctx, func(r Rows) error {
+	mine := sum(`owner_id = ` + w.arg(t.agentID))
+	of := t.tx.my(t.desk, t.agentID)
+	my := sum(w.fill(of.sql, of.args...))
+	return t.tx.query(ctx, func(r Rows) error {
 		var channel, status string
 		var open, my, mine int
-		if err := r.Scan(&channel, &status, &open, &my, &mine); err != nil {
+		if err := r.Scan(&channel, &status, &open, &my, &mine); err != nil || !t.sees(channel) {
 			return err
 		}
+		c := t.counts
 		c.Open += open
 		c.Channels[channel] += open
 		c.Statuses[status] += open
 		c.MyAssigned += mine
-		if of := desk.Channel(channel); of != nil && of.DefaultStatusID == status {
+		if of := t.desk.Channel(channel); of != nil && of.DefaultStatusID == status {
 			c.MyNew += my
 		}
 		return nil
-	}, `SELECT channel_id, status_id, COUNT(*), `+my+`, `+mine+` FROM tickets`+w.sql()+` GROUP BY channel_id, status_id`, w.args...)
+	}, `SELECT channel_id, status_id, COUNT(*), `+my+`, `+mine+` FROM tickets WHERE closed_at = 0 GROUP BY channel_id, status_id`, w.args...)
 }
 
 // sum counts the rows of which a condition holds.
@@ -76,19 +81,33 @@ func sum(condition string) string {
 	return `CAST(COALESCE(SUM(CASE WHEN ` + condition + ` THEN 1 ELSE 0 END), 0) AS BIGINT)`
 }
 
-func (tx *Tx) countHandled(ctx context.Context, agentID string, yesterday, today time.Time, c *TicketCounts) error {
-	var w where
-	late := sum(w.fill(`closed_at >= ?`, us(today)))
-	w.add(`closed_at > 0 AND closed_at >= ?`, us(yesterday))
-	if err := tx.onlyVisible(ctx, &w, TicketFilter{VisibleTo: agentID}); err != nil {
-		return err
-	}
-	return tx.query(ctx, func(r Rows) error {
+// handled reads what was closed from the index tickets_closed.
+func (t *ticketCounter) handled(ctx context.Context, yesterday, today time.Time) error {
+	return t.tx.query(ctx, func(r Rows) error {
+		var channel string
 		var all, late int
-		err := r.Scan(&all, &late)
-		c.HandledToday, c.HandledYesterday = late, all-late
-		return err
-	}, `SELECT COUNT(*), `+late+` FROM tickets`+w.sql(), w.args...)
+		if err := r.Scan(&channel, &all, &late); err != nil || !t.sees(channel) {
+			return err
+		}
+		t.counts.HandledToday += late
+		t.counts.HandledYesterday += all - late
+		return nil
+	}, // Grouped by what no index has, it does not read along that of the channels.
+		`SELECT channel_id || '', COUNT(*), `+sum(`closed_at >= $2`)+` FROM tickets
+		WHERE closed_at > 0 AND closed_at >= $1 GROUP BY channel_id || ''`, us(yesterday), us(today))
+}
+
+// held reads what waits from the index tickets_held.
+func (t *ticketCounter) held(ctx context.Context) error {
+	return t.tx.query(ctx, func(r Rows) error {
+		var channel string
+		var held int
+		if err := r.Scan(&channel, &held); err != nil || !t.sees(channel) {
+			return err
+		}
+		t.counts.Held += held
+		return nil
+	}, `SELECT channel_id, COUNT(*) FROM tickets WHERE `+heldTickets+` GROUP BY channel_id`)
 }
 
 // QuarantineCount tells how many mails are in the quarantine.

@@ -52,7 +52,6 @@ type ticketOrder struct {
 	name   string
 	column string
 	down   bool
-	key    func(Ticket) int64
 }
 
 func parseOrder(sort string) (ticketOrder, error) {
@@ -61,56 +60,58 @@ func parseOrder(sort string) (ticketOrder, error) {
 	}
 	o := ticketOrder{name: sort, column: strings.TrimPrefix(sort, "-"), down: strings.HasPrefix(sort, "-")}
 	switch o.column {
-	case "number":
-		o.key = func(t Ticket) int64 { return t.Number }
-	case "created_at":
-		o.key = func(t Ticket) int64 { return us(t.CreatedAt) }
-	case "updated_at":
-		o.key = func(t Ticket) int64 { return us(t.UpdatedAt) }
-	case "last_incoming_at":
-		o.key = func(t Ticket) int64 { return us(t.LastIncomingAt) }
-	case "respond_by":
-		o.key = func(t Ticket) int64 { return answerKey(t.RespondBy) }
-	case "priority":
-		o.key = func(t Ticket) int64 { return int64(rank(t.Priority)) }
-	default:
-		return o, Invalid("sort", "is not a field that tickets are sorted by")
+	case "number", "created_at", "updated_at", "last_incoming_at", "respond_by", "priority":
+		return o, nil
 	}
-	return o, nil
+	return o, Invalid("sort", "is not a field that tickets are sorted by")
 }
 
-// sql gives the ORDER BY clause.
-func (o ticketOrder) sql() string {
+// sql gives the ORDER BY clause. An unindexed one sorts what was gathered: no
+// database may take it for a reason to walk along the order's index.
+func (o ticketOrder) sql(indexed bool) string {
 	direction := ""
 	if o.down {
 		direction = " DESC"
 	}
-	if o.column == "number" {
-		return " ORDER BY number" + direction
+	column, number := o.column, "number"
+	if !indexed {
+		column, number = column+" + 0", "tickets.number + 0"
 	}
-	return " ORDER BY " + o.column + direction + ", number" + direction
+	if o.column == "number" {
+		return " ORDER BY " + number + direction
+	}
+	return " ORDER BY " + column + direction + ", " + number + direction
 }
 
-// after goes on behind a cursor of this order.
-func (o ticketOrder) after(w *where, text string) error {
-	c, ok, err := parseCursor(text, "tickets "+o.name)
-	if !ok {
-		return err
+// after is the condition of what comes behind a place; none for no place.
+func (o ticketOrder) after(p *place) []condition {
+	if p == nil {
+		return nil
 	}
 	than := " > "
 	if o.down {
 		than = " < "
 	}
 	if o.column == "number" {
-		w.add("number"+than+"?", c.Key)
-		return nil
+		return []condition{{sql: "tickets.number" + than + "?", args: []any{p.number}}}
 	}
-	w.add("("+o.column+", number)"+than+"(?, ?)", c.Key, c.Number)
-	return nil
+	return []condition{{sql: "(" + o.column + ", tickets.number)" + than + "(?, ?)", args: []any{p.key, p.number}}}
 }
 
-func (o ticketOrder) cursor(t Ticket) cursor {
-	return cursor{Sort: "tickets " + o.name, Key: o.key(t), Number: t.Number}
+// place is where a ticket stands in an order.
+type place struct{ key, number int64 }
+
+func (o ticketOrder) cursor(p place) cursor {
+	return cursor{Sort: "tickets " + o.name, Key: p.key, Number: p.number}
+}
+
+// parse reads a cursor of this order; nil is the beginning.
+func (o ticketOrder) parse(text string) (*place, error) {
+	c, ok, err := parseCursor(text, "tickets "+o.name)
+	if !ok {
+		return nil, err
+	}
+	return &place{c.Key, c.Number}, nil
 }
 
 // Tickets lists tickets. A broken cursor, or one of another order, is
@@ -120,122 +121,49 @@ func (tx *Tx) Tickets(ctx context.Context, f TicketFilter) ([]Ticket, string, er
 	if err != nil {
 		return nil, "", err
 	}
-	var w where
-	if err := order.after(&w, f.Cursor); err != nil {
+	from, err := order.parse(f.Cursor)
+	if err != nil {
 		return nil, "", err
 	}
-	if f.Query != "" && !w.found(tx, f.Query, "number", tx.db.dialect.Match) {
-		return nil, "", nil
-	}
-	if err := tx.onlyVisible(ctx, &w, f); err != nil {
+	conditions, err := tx.ticketConditions(ctx, f)
+	if err != nil {
 		return nil, "", err
-	}
-	if err := tx.ofContact(ctx, &w, f.ContactID); err != nil {
-		return nil, "", err
-	}
-	f.fields(&w)
-	f.spans(&w)
-	if f.Tag != "" {
-		w.add(`length(tags) > 4`) // more than [] or null: what the index holds
-		w.add(tx.db.dialect.Tagged(w.arg(f.Tag)))
 	}
 	limit := pageSize(f.Limit)
-	rows, err := list(ctx, tx, scanTicket,
-		`SELECT `+ticketRow+` FROM tickets`+w.sql()+order.sql()+` LIMIT `+w.arg(limit+1), w.args...)
-	rows, next := page(rows, limit, order.cursor)
-	return rows, next, err
-}
-
-// ofContact cuts the list to a contact's tickets, by whichever of the ids that
-// lead to it.
-func (tx *Tx) ofContact(ctx context.Context, w *where, id string) error {
-	if id == "" {
-		return nil
-	}
-	ids, err := tx.contactIDs(ctx, id)
-	if err != nil {
-		return err
-	}
-	w.add(w.among(tx, "contact_id", ids))
-	w.add(`contact_id <> ''`)
-	return nil
-}
-
-// onlyVisible cuts the list by what the agent may see, and by what is his.
-func (tx *Tx) onlyVisible(ctx context.Context, w *where, f TicketFilter) error {
-	if f.VisibleTo == "" {
-		return nil
-	}
-	desk, err := tx.Desk(ctx)
-	if err != nil {
-		return err
-	}
-	if a := desk.Agent(f.VisibleTo); a == nil || a.Role != RoleAdmin {
-		w.add(w.among(tx, "channel_id", desk.VisibleChannels(f.VisibleTo)))
-	}
-	if f.List == ListMy {
-		w.add(ofAgent, f.VisibleTo, f.VisibleTo, f.VisibleTo, f.VisibleTo, f.VisibleTo)
-	}
-	return nil
-}
-
-// ofAgent is the condition of the list my; each ? is the agent.
-const ofAgent = `(owner_id = ? OR responsible_id = ? OR created_by = ? OR channel_id IN
-	(SELECT channel_id FROM subscriptions WHERE agent_id = ? AND type = 'standard')
-	OR number IN (SELECT ticket FROM watchers WHERE agent_id = ?))`
-
-// fields adds the conditions on single fields.
-func (f TicketFilter) fields(w *where) {
-	equal := func(column, value string) {
-		if value != "" {
-			// The second half lets the database use an index that leaves the
-			// many rows without a value out.
-			w.add(column+` = ? AND `+column+` <> ''`, value)
-		}
-	}
-	equal("channel_id", f.ChannelID)
-	equal("status_id", f.StatusID)
-	if f.OwnerID == NoOwner {
-		w.add(`owner_id = ''`)
+	l := ticketLister{tx: tx, order: order, conditions: conditions}
+	var places []place
+	if f.Query == "" {
+		places, err = l.list(ctx, from, limit+1)
 	} else {
-		equal("owner_id", f.OwnerID)
+		places, err = l.search(ctx, f.Query, from, limit+1)
 	}
-	equal("responsible_id", f.ResponsibleID)
-	equal("company_id", f.CompanyID)
-	equal("kind", string(f.Kind))
-	equal("marker_id", f.MarkerID)
-	if f.FieldID != "" {
-		w.add(`number IN (SELECT ticket FROM field_values WHERE field_id = ? AND value = ?)`, f.FieldID, f.Field)
+	if err != nil {
+		return nil, "", err
 	}
-	if f.Priority != "" {
-		w.add(`priority = ?`, rank(f.Priority))
-	}
-	if f.WatcherID != "" {
-		w.add(`number IN (SELECT ticket FROM watchers WHERE agent_id = ?)`, f.WatcherID)
-	}
-	either := func(chosen *bool, yes, no string) {
-		switch {
-		case chosen == nil:
-		case *chosen:
-			w.add(yes)
-		default:
-			w.add(no)
-		}
-	}
-	either(f.Open, `closed_at = 0`, `closed_at <> 0`)
-	either(f.Held, heldTickets, `(suggested_ticket = 0 OR merged_into <> 0)`)
+	places, next := page(places, limit, order.cursor)
+	tickets, err := tx.ticketsAt(ctx, places)
+	return tickets, next, err
 }
 
-// spans adds the conditions on times.
-func (f TicketFilter) spans(w *where) {
-	span := func(column string, since, until time.Time) {
-		if !since.IsZero() {
-			w.add(column+` >= ?`, us(since))
-		}
-		if !until.IsZero() {
-			w.add(column+` < ?`, us(until))
+// ticketsAt gives the tickets at some places, in that order.
+func (tx *Tx) ticketsAt(ctx context.Context, places []place) ([]Ticket, error) {
+	numbers := make([]int64, len(places))
+	for i, p := range places {
+		numbers[i] = p.number
+	}
+	found, err := tx.TicketsByNumber(ctx, numbers)
+	if err != nil {
+		return nil, err
+	}
+	at := make(map[int64]Ticket, len(found))
+	for _, t := range found {
+		at[t.Number] = t
+	}
+	tickets := make([]Ticket, 0, len(places))
+	for _, n := range numbers {
+		if t, ok := at[n]; ok { // else it went between the two questions
+			tickets = append(tickets, t)
 		}
 	}
-	span("created_at", f.CreatedSince, f.CreatedUntil)
-	span("updated_at", f.UpdatedSince, f.UpdatedUntil)
+	return tickets, nil
 }

@@ -89,7 +89,7 @@ type WorkedSum struct {
 func (tx *Tx) WorkedFor(ctx context.Context, companyID, visibleTo, since, until string) ([]WorkedSum, error) {
 	var w where
 	w.add(`company_id = ? AND company_id <> ''`, companyID)
-	if err := tx.onlyVisible(ctx, &w, TicketFilter{VisibleTo: visibleTo}); err != nil {
+	if err := tx.onlyVisible(ctx, &w, visibleTo); err != nil {
 		return nil, err
 	}
 	if since != "" {

@@ -67,44 +67,52 @@ func likePart(text string) string {
 // of one or two apart would cost the database more than to find them.
 const shortList = 8
 
-// inList gives the condition that a column is one of the values, and its
-// arguments, the first of which is number from. The lengths of short lists are
-// powers of two, so that there are few statements; the last value fills up.
-func inList[T any](column string, from int, values []T, long func([]T) (string, any)) (string, []any) {
+// inList gives the condition that a column is one of the values, each of its
+// arguments a ?. The lengths of short lists are powers of two, so that there are
+// few statements; the last value fills up.
+func inList[T any](column string, values []T, long func(column string, values []T) (string, any)) (string, []any) {
 	if len(values) > shortList {
-		condition, arg := long(values)
+		condition, arg := long(column, values)
 		return condition, []any{arg}
 	}
 	size := 1
 	for size < len(values) {
 		size *= 2
 	}
-	var b strings.Builder
-	b.WriteString(column + " IN (")
 	args := make([]any, 0, size+1)
 	for i := range size {
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		b.WriteString("$" + strconv.Itoa(from+i))
 		args = append(args, values[min(i, len(values)-1)])
 	}
-	b.WriteByte(')')
-	return b.String(), args
+	return column + " IN (" + strings.TrimSuffix(strings.Repeat("?,", size), ",") + ")", args
 }
 
-// in is inList of texts.
+// numbered gives each ? the number of its argument, the first of which is from.
+func numbered(sql string, from int) string {
+	for ; ; from++ {
+		before, after, found := strings.Cut(sql, "?")
+		if !found {
+			return sql
+		}
+		sql = before + "$" + strconv.Itoa(from) + after
+	}
+}
+
+// in is inList of texts, whose arguments are numbered from one on.
 func (tx *Tx) in(column string, from int, values []string) (string, []any) {
-	return inList(column, from, values, func(v []string) (string, any) {
-		return tx.db.dialect.In(column, "$"+strconv.Itoa(from)), tx.db.dialect.Strings(v)
-	})
+	condition, args := inList(column, values, tx.longList)
+	return numbered(condition, from), args
 }
 
-// inNumbers is inList of numbers.
+func (tx *Tx) longList(column string, values []string) (string, any) {
+	return tx.db.dialect.In(column, "?"), tx.db.dialect.Strings(values)
+}
+
+// inNumbers is in of numbers.
 func (tx *Tx) inNumbers(column string, from int, values []int64) (string, []any) {
-	return inList(column, from, values, func(v []int64) (string, any) {
-		return tx.db.dialect.In(column, "$"+strconv.Itoa(from)), tx.db.dialect.Numbers(v)
+	condition, args := inList(column, values, func(column string, v []int64) (string, any) {
+		return tx.db.dialect.In(column, "?"), tx.db.dialect.Numbers(v)
 	})
+	return numbered(condition, from), args
 }
 
 // wordPattern is the pattern of a word in a text in lower case.

@@ -30,9 +30,9 @@ type tables struct {
 	contacts, emails, companies, tickets, participants, activities, search, attachments, watchers *table
 }
 
-// newTables names the tables; searchKey is the column by which a search entry is
-// kept, rowid or activity_id.
-func newTables(searchKey, activityKey string) tables {
+// newTables names the tables; search is what a search entry has, activityKey by
+// what else than its id an activity goes.
+func newTables(search, activityKey string) tables {
 	return tables{
 		contacts:  columns("contacts", "id name phones company_id external_id provisional created_at updated_at folded"),
 		emails:    columns("contact_emails", "key contact_id position address undeliverable"),
@@ -43,7 +43,7 @@ func newTables(searchKey, activityKey string) tables {
 		participants: columns("participants", "ticket key address name active trusted"),
 		activities: columns("activities", activityKey+` id ticket seq type medium author created_by account_id answers subject
 			text html reply_text reply_length message_id raw_hash sender automatic external created_at detail`),
-		search:      columns("search", searchKey+" words"),
+		search:      columns("search", search),
 		attachments: columns("attachments", "activity_id id ticket position name type size inline content_id hash"),
 		watchers:    columns("watchers", "ticket agent_id"),
 	}
@@ -158,7 +158,11 @@ func (f *filler) activity(a *oldActivity) {
 	}
 	if a.kind != "status_change" {
 		text := fmt.Sprintf("t %d %s %s %s %s", t.number, a.subject, addresses, a.fileName, a.text)
-		f.put(f.tables.search, key, f.to.words(plain(text)))
+		words := []any{key, f.to.words(plain(text))}
+		if !f.byN {
+			words = append(words, t.number)
+		}
+		f.put(f.tables.search, words...)
 	}
 }
 

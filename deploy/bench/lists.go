@@ -204,7 +204,7 @@ func (d *bigDesk) run(ctx context.Context, args ...string) (string, error) {
 // fill writes the tickets while no daemon runs.
 func (d *bigDesk) fill(ctx context.Context, p listsPlan, database string, progress io.Writer) error {
 	begun := time.Now()
-	f := &filler{tables: newTables("rowid", "n"), byN: true}
+	f := &filler{tables: newTables("rowid words", "n"), byN: true}
 	var to interface {
 		archive
 		close() error
@@ -213,7 +213,7 @@ func (d *bigDesk) fill(ctx context.Context, p listsPlan, database string, progre
 	if database == "" {
 		to, err = openSQLite(filepath.Join(d.dir, "ticketgate.db"))
 	} else {
-		f.tables, f.byN = newTables("activity_id", ""), false
+		f.tables, f.byN = newTables("activity_id words ticket", ""), false
 		to, err = openPostgres(ctx, database)
 	}
 	if err != nil {

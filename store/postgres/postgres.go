@@ -129,24 +129,21 @@ func (d *database) Writers() int { return writers }
 
 func (d *database) Classify(err error) store.Fault { return classify(err) }
 
+func (d *database) Searcher() store.Searcher { return searcher{} }
+
 func (d *database) Dialect() store.Dialect {
 	return store.Dialect{
 		Number:    `SELECT nextval('ticket_numbers')`,
 		LockRow:   ` FOR UPDATE`,
 		LockWord:  `SELECT pg_advisory_xact_lock(hashtextextended($1, 0))`,
 		ShareWord: `SELECT pg_advisory_xact_lock_shared(hashtextextended($1, 0))`,
-		Index: `INSERT INTO search (activity_id, words) VALUES ($1, $2)
-			ON CONFLICT (activity_id) DO UPDATE SET words = excluded.words`,
-		Document: document,
-		Phrases:  phrases,
-		Unindex:  `DELETE FROM search WHERE activity_id = $1`,
-		Match: func(param string) string {
-			return `SELECT a.ticket FROM search s JOIN activities a ON a.id = s.activity_id
-				WHERE s.words @@ CAST(` + param + `::text AS tsquery)`
-		},
-		Found: func(param string) string {
-			return `SELECT activity_id FROM search WHERE words @@ CAST(` + param + `::text AS tsquery)`
-		},
+		Index: `INSERT INTO search (ticket, activity_id, words) SELECT ticket, id, $2 FROM activities WHERE id = $1
+			ON CONFLICT (ticket, activity_id) DO UPDATE SET words = excluded.words`,
+		Document:  document,
+		Phrases:   phrases,
+		Unindex:   `DELETE FROM search WHERE activity_id = $1 AND ticket = (SELECT ticket FROM activities WHERE id = $1)`,
+		MoveIndex: `UPDATE search SET ticket = $3 WHERE activity_id = $1 AND ticket = $2`,
+		Position:  `CAST(0 AS BIGINT)`,
 		Tagged: func(param string) string {
 			return `CAST(tags AS JSONB) @> jsonb_build_array(` + param + `::text)`
 		},

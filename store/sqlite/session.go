@@ -27,6 +27,8 @@ func (d *database) Writers() int { return 1 }
 
 func (d *database) Classify(err error) store.Fault { return classify(err) }
 
+func (d *database) Searcher() store.Searcher { return searcher{} }
+
 func (d *database) Dialect() store.Dialect {
 	return store.Dialect{
 		Number: `UPDATE counters SET value = value + 1 WHERE name = 'ticket' RETURNING value`,
@@ -38,14 +40,9 @@ func (d *database) Dialect() store.Dialect {
 		Document: func(words string) any { return words },
 		Phrases:  func(phrases []string) string { return `"` + strings.Join(phrases, `" "`) + `"` },
 		Unindex:  `DELETE FROM search WHERE rowid = (SELECT n FROM activities WHERE id = $1)`,
-		Match: func(param string) string {
-			return `SELECT a.ticket FROM search JOIN activities a ON a.n = search.rowid WHERE search MATCH ` + param
-		},
-		Found: func(param string) string {
-			return `SELECT a.id FROM search JOIN activities a ON a.n = search.rowid WHERE search MATCH ` + param
-		},
+		Position: `n`,
 		Tagged: func(param string) string {
-			return `EXISTS (SELECT 1 FROM json_each(tags) WHERE value = ` + param + `)`
+			return `number IN (SELECT ticket FROM ticket_tags WHERE tag = ` + param + `)`
 		},
 		From: func(param string) string {
 			return `EXISTS (SELECT 1 FROM json_each(detail, '$.from') f
