@@ -8,7 +8,7 @@ BENCH         ?= .
 BENCHTIME     ?= 1s
 # One package's tests, if real servers hang. The whole takes a few minutes, most of it
 # the first compilation of SQLite with the race detector.
-TEST_TIMEOUT  ?= 8m
+TEST_TIMEOUT  ?= 20m
 
 .PHONY: help test tools vet fmt-check run build lint fuzz bench cover clean
 .DEFAULT_GOAL := help

@@ -125,7 +125,7 @@ func writeAudit(ctx context.Context, tx *store.Tx) error {
 func (a *api) accountFor(c *call, next func(huma.Context)) func(huma.Context) {
 	return func(hc huma.Context) {
 		next(hc)
-		if c.written || hc.Status() >= http.StatusMultipleChoices {
+		if c.audit == nil || c.written || hc.Status() >= http.StatusMultipleChoices {
 			return
 		}
 		ctx := context.WithoutCancel(hc.Context())

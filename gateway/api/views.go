@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
 
 	"ticketgate/store"
@@ -15,13 +16,13 @@ const maxViews = 200
 func (a *api) registerViews() {
 	add(a, route{id: "list-views", method: http.MethodGet, path: "/views", tag: tagDesk,
 		summary: "The caller's views and those that are shared, by position"}, a.listViews)
-	add(a, route{id: "create-view", method: http.MethodPost, path: "/views", tag: tagDesk,
+	add(a, route{id: "create-view", method: http.MethodPost, path: "/views", tag: tagDesk, record: true,
 		status: http.StatusCreated, summary: "Give a filter of tickets a name"}, a.createView)
 	add(a, route{id: "get-view", method: http.MethodGet, path: "/views/{id}", tag: tagDesk, find: a.findView,
 		summary: "One view"}, a.getView)
-	add(a, route{id: "patch-view", method: http.MethodPatch, path: "/views/{id}", tag: tagDesk, find: a.findOwnView,
+	add(a, route{id: "patch-view", method: http.MethodPatch, path: "/views/{id}", tag: tagDesk, record: true, find: a.findOwnView,
 		summary: "Change a view: one's own, or as an admin a shared one"}, a.patchView)
-	add(a, route{id: "delete-view", method: http.MethodDelete, path: "/views/{id}", tag: tagDesk, find: a.findOwnView,
+	add(a, route{id: "delete-view", method: http.MethodDelete, path: "/views/{id}", tag: tagDesk, record: true, find: a.findOwnView,
 		summary: "Remove a view: one's own, or as an admin a shared one"}, a.deleteView)
 }
 
@@ -110,6 +111,7 @@ func (a *api) createView(ctx context.Context, c *call, in *thingBody[viewInput])
 		if own(all, c.agent.ID) >= maxViews {
 			return v, newProblem(http.StatusConflict, "nobody has more than 200 views")
 		}
+		concerns(ctx, "/views/"+v.ID)
 		return v, in.Body.save(ctx, tx, c, &v)
 	})
 	return &created[viewShape]{Location: Prefix + "/views/" + v.ID, Body: viewOf(v)}, err
@@ -135,7 +137,8 @@ func (a *api) patchView(ctx context.Context, c *call, in *thingPatch[viewInput])
 	return &answer[viewShape]{Body: viewOf(v)}, err
 }
 
-func (a *api) deleteView(ctx context.Context, _ *call, in *OnThing) (*nothing, error) {
+func (a *api) deleteView(ctx context.Context, c *call, in *OnThing) (*nothing, error) {
+	c.recordShared(c.view)
 	return a.remove(ctx, func(ctx context.Context, tx *store.Tx) error { return tx.DeleteView(ctx, in.ID) })
 }
 
@@ -148,6 +151,7 @@ func (in *viewInput) save(ctx context.Context, tx *store.Tx, c *call, v *store.V
 	if err := maySave(c, *v); err != nil {
 		return err
 	}
+	before := *v
 	if err := refused(in.apply(v)); err != nil {
 		return err
 	}
@@ -158,7 +162,16 @@ func (in *viewInput) save(ctx context.Context, tx *store.Tx, c *call, v *store.V
 	if err := maySave(c, *v); err != nil {
 		return err
 	}
+	c.recordShared(before, *v)
 	return tx.PutView(ctx, *v)
+}
+
+// recordShared keeps out of the audit log what becomes of a view that nobody else
+// has, neither before nor after: it sets nothing up.
+func (c *call) recordShared(views ...store.View) {
+	if !slices.ContainsFunc(views, func(v store.View) bool { return v.Shared != store.ViewNone }) {
+		c.audit = nil
+	}
 }
 
 func (in *viewInput) apply(v *store.View) (errs []fieldError) {
