@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
@@ -61,13 +62,17 @@ func (tx *Tx) activities(ctx context.Context, f ActivityFilter) (*activityLister
 	if err != nil || len(seen) == 0 {
 		return l, err
 	}
-	l.conditions = append(l.conditions, condition{args: seen[0].args,
-		sql: `EXISTS (SELECT 1 FROM tickets WHERE tickets.number = activities.ticket AND ` + seen[0].sql + `)`})
 	tickets := ticketLister{tx: tx, conditions: seen}
 	s, err := tickets.measure(ctx)
 	if s.narrow >= 0 {
+		// To find each ticket among the few takes less than to read each one.
 		l.within, l.tickets = seen[0], s.found
+		numbers, args := l.within.numbers()
+		l.conditions = append(l.conditions, condition{sql: `activities.ticket + 0 IN (` + numbers + `)`, args: args})
+		return l, err
 	}
+	l.conditions = append(l.conditions, condition{args: seen[0].args,
+		sql: `EXISTS (SELECT 1 FROM tickets WHERE tickets.number = activities.ticket AND ` + seen[0].sql + `)`})
 	return l, err
 }
 
@@ -122,23 +127,32 @@ func (l *activityLister) search(ctx context.Context, query, author string, from 
 		return nil, nil
 	}
 	expression := l.tx.db.dialect.Phrases(phrases)
-	few, err := l.tx.few(ctx, expression, l.tx.db.opt.Effort.Activities, l.within)
-	if err != nil {
-		return nil, err
+	b := blocks[moment]{
+		size:     l.tx.db.opt.Effort.Block,
+		sparse:   sparseInAll,
+		list:     func(from *moment, n int) ([]moment, error) { return l.list(ctx, from, n) },
+		matching: func(of []moment) ([]moment, error) { return l.matching(ctx, expression, author, of) },
 	}
-	if few.Few {
-		l.wrote(author)
-		return l.gather(ctx, few.IDs, few.Args, from, n)
+	if l.within.from != "" {
+		b.sparse = sparseInFew
 	}
-	return blockwise(from, n, l.tx.db.opt.Effort.Block, func(from *moment, n int) ([]moment, error) { return l.list(ctx, from, n) },
-		func(of []moment) ([]moment, error) { return l.matching(ctx, expression, author, of) })
+	return searched(from, n, b, l.within, func(guess bool, within condition) ([]moment, bool, error) {
+		few, err := l.tx.few(ctx, expression, l.tx.db.opt.Effort.Activities, guess, within)
+		if err != nil || !few.Few {
+			return nil, false, err
+		}
+		found, err := l.wrote(author).gather(ctx, few.IDs, few.Args, from, n)
+		return found, true, err
+	})
 }
 
-// wrote adds the condition that somebody wrote it.
-func (l *activityLister) wrote(author string) {
+// wrote is the lister of what somebody wrote; "" is whoever.
+func (l *activityLister) wrote(author string) *activityLister {
+	by := *l
 	if author != "" {
-		l.conditions = append(l.conditions, condition{sql: l.tx.db.dialect.From("?"), args: []any{author}})
+		by.conditions = append(slices.Clone(l.conditions), condition{sql: l.tx.db.dialect.From("?"), args: []any{author}})
 	}
+	return &by
 }
 
 // matching gives those of some moments, in order, whose activity matches and is
@@ -167,8 +181,7 @@ const maxSharing = 1000
 // ofMessage gives those that are a mail, by its Message-ID. Two ids may share a
 // hash. That a mail only named the id is not asked for.
 func (l *activityLister) ofMessage(ctx context.Context, f ActivityFilter, from *moment, n int) ([]moment, error) {
-	l.wrote(f.From)
-	found, err := l.gather(ctx, `SELECT activity_id FROM message_refs WHERE hash = ? AND message_id = ? AND kind <> 'named'`,
+	found, err := l.wrote(f.From).gather(ctx, `SELECT activity_id FROM message_refs WHERE hash = ? AND message_id = ? AND kind <> 'named'`,
 		[]any{refHash(f.MessageID), f.MessageID}, from, maxSharing)
 	if err == nil && f.Query != "" {
 		phrases := searchPhrases(f.Query)

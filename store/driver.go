@@ -56,10 +56,11 @@ type Session interface {
 // Searcher asks the search index what can't be asked in one text for both
 // databases. An expression is one that the dialect's Phrases made.
 type Searcher interface {
-	// Few finds what matches, where no more than about limit activities do. With
-	// within, a SELECT of ticket numbers whose arguments are numbered from $2 on,
-	// only the activities of those tickets count.
-	Few(ctx context.Context, s Session, expression string, limit int, within string, args ...any) (Hits, error)
+	// Few finds what matches, where no more than limit activities do. A guess may
+	// say that there are more, where to count them would take long. With within, a
+	// SELECT of ticket numbers whose arguments are numbered from $2 on, only the
+	// activities of those tickets count.
+	Few(ctx context.Context, s Session, expression string, limit int, guess bool, within string, args ...any) (Hits, error)
 	// Tickets gives those of some tickets of which an activity matches, each
 	// once, in any order.
 	Tickets(ctx context.Context, s Session, expression string, of []int64) ([]int64, error)

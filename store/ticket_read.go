@@ -31,7 +31,7 @@ type Effort struct {
 // DefaultEffort is measured on a million tickets: a thousand of them are walked
 // past in a millisecond, and gathered in three.
 func DefaultEffort() Effort {
-	return Effort{Few: 5000, Gather: 20000, Walk: 20000, Seen: 2000, Found: 10000, Activities: 5000, Block: 64}
+	return Effort{Few: 5000, Gather: 20000, Walk: 20000, Seen: 300, Found: 10000, Activities: 5000, Block: 64}
 }
 
 // lastBlock is how many are searched together at most.
@@ -43,6 +43,10 @@ type ticketLister struct {
 	order      ticketOrder
 	conditions []condition
 	size       *size // once it is known
+
+	// A list that is read in blocks, one behind the other, is gathered once.
+	blocks bool
+	rest   *[]place
 }
 
 // size is how much there is to read.
@@ -54,6 +58,9 @@ type size struct {
 
 // list gives the first places behind another one, in order.
 func (l *ticketLister) list(ctx context.Context, from *place, n int) ([]place, error) {
+	if l.rest != nil {
+		return l.take(n), nil
+	}
 	if len(l.conditions) == 0 {
 		return l.walk(ctx, from, n, 0)
 	}
@@ -73,9 +80,28 @@ func (l *ticketLister) list(ctx context.Context, from *place, n int) ([]place, e
 		}
 	}
 	if l.size.narrow >= 0 && (few || l.size.tickets > int64(effort.Walk)) {
-		return l.gather(ctx, l.conditions[l.size.narrow], without(l.conditions, l.size.narrow), from, n)
+		return l.gatherBy(ctx, l.size.narrow, from, n)
 	}
 	return l.walk(ctx, from, n, 0)
+}
+
+// gatherBy gathers by one of the conditions.
+func (l *ticketLister) gatherBy(ctx context.Context, narrow int, from *place, n int) ([]place, error) {
+	others := without(l.conditions, narrow)
+	if !l.blocks {
+		return l.gather(ctx, l.conditions[narrow], others, from, n)
+	}
+	all, err := l.gather(ctx, l.conditions[narrow], others, from, l.tx.db.opt.Effort.Gather)
+	l.rest = &all
+	return l.take(n), err
+}
+
+// take gives the next of what was gathered.
+func (l *ticketLister) take(n int) []place {
+	n = min(n, len(*l.rest))
+	block := (*l.rest)[:n]
+	*l.rest = (*l.rest)[n:]
+	return block
 }
 
 func without(all []condition, i int) []condition {

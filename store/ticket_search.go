@@ -10,35 +10,86 @@ func (l *ticketLister) search(ctx context.Context, query string, from *place, n 
 		return nil, nil
 	}
 	expression := l.tx.db.dialect.Phrases(phrases)
-	few, err := l.tx.few(ctx, expression, l.tx.db.opt.Effort.Found, condition{})
-	if err != nil {
-		return nil, err
+	l.blocks = true
+	b := blocks[place]{
+		size:     l.tx.db.opt.Effort.Block,
+		sparse:   sparseInAll,
+		list:     func(from *place, n int) ([]place, error) { return l.list(ctx, from, n) },
+		matching: func(of []place) ([]place, error) { return l.matching(ctx, expression, of) },
 	}
-	if few.Few {
-		return l.gather(ctx, condition{from: few.Tickets, args: few.Args}, l.conditions, from, n)
-	}
-	return blockwise(from, n, l.tx.db.opt.Effort.Block, func(from *place, n int) ([]place, error) { return l.list(ctx, from, n) },
-		func(of []place) ([]place, error) { return l.matching(ctx, expression, of) })
+	return searched(from, n, b, condition{}, func(guess bool, _ condition) ([]place, bool, error) {
+		l.rest = nil
+		few, err := l.tx.few(ctx, expression, l.tx.db.opt.Effort.Found, guess, condition{})
+		if err != nil || !few.Few {
+			return nil, false, err
+		}
+		found, err := l.gather(ctx, condition{from: few.Tickets, args: few.Args}, l.conditions, from, n)
+		return found, true, err
+	})
 }
 
-// blockwise gives the first n of a list, behind one of it, that match. It begins
-// with so many of the list.
-func blockwise[T any](from *T, n, size int, list func(from *T, n int) ([]T, error), matching func([]T) ([]T, error)) ([]T, error) {
+// Of how many that are looked at one has to match, for the others to be found in
+// that way too: of all, and of those that somebody sees who sees few.
+const (
+	sparseInAll = 512
+	sparseInFew = 16
+)
+
+// searched gathers what is few, or else looks through blocks. Where few of them
+// match it counts what it had guessed, or what is within a condition, before it
+// looks through all.
+func searched[T any](from *T, n int, b blocks[T], within condition, gather func(guess bool, within condition) ([]T, bool, error)) ([]T, error) {
+	found, few, err := gather(true, condition{})
+	if err != nil || few {
+		return found, err
+	}
+	found, ended, err := b.first(from, n)
+	if err != nil || ended {
+		return found, err
+	}
+	found, few, err = gather(false, within)
+	if err != nil || few {
+		return found, err
+	}
+	b.sparse = 0
+	found, _, err = b.first(from, n)
+	return found, err
+}
+
+// blocks looks through a list, block by block, for what matches.
+type blocks[T any] struct {
+	size     int // of the first block
+	list     func(from *T, n int) ([]T, error)
+	matching func([]T) ([]T, error)
+	// sparse is how many may be looked at for each that matches, and a few more:
+	// else it is given up; 0: never.
+	sparse int
+}
+
+// fewMore bears chance: what is first may be without a match.
+const fewMore = 4
+
+// first gives the first n behind one of the list, and whether it came to an end.
+func (b blocks[T]) first(from *T, n int) ([]T, bool, error) {
 	var found []T
-	for ; ; size = min(2*size, lastBlock) {
-		block, err := list(from, size)
+	looked := 0
+	for size := b.size; ; size = min(2*size, lastBlock) {
+		block, err := b.list(from, size)
 		if err != nil || len(block) == 0 {
-			return found, err
+			return found, true, err
 		}
-		hits, err := matching(block)
+		hits, err := b.matching(block)
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		if found = append(found, hits...); len(found) >= n {
-			return found[:n], nil
+			return found[:n], true, nil
 		}
 		if len(block) < size {
-			return found, nil
+			return found, true, nil
+		}
+		if looked += size; b.sparse > 0 && (len(found)+fewMore)*b.sparse < looked {
+			return nil, false, nil
 		}
 		from = &block[size-1]
 	}
@@ -57,14 +108,14 @@ func (l *ticketLister) matching(ctx context.Context, expression string, of []pla
 	return those(of, hits, func(p place) int64 { return p.number }), nil
 }
 
-// few finds what matches an expression where no more activities than about
-// limit do; with a condition those of its tickets.
-func (tx *Tx) few(ctx context.Context, expression string, limit int, of condition) (Hits, error) {
+// few finds what matches an expression where no more activities than limit do;
+// with a condition those of its tickets.
+func (tx *Tx) few(ctx context.Context, expression string, limit int, guess bool, of condition) (Hits, error) {
 	if err := tx.ready(false, nil); err != nil {
 		return Hits{}, err
 	}
 	within, args := of.numbers()
-	hits, err := tx.searcher().Few(ctx, tx.session, expression, limit, numbered(within, 2), args...)
+	hits, err := tx.searcher().Few(ctx, tx.session, expression, limit, guess, numbered(within, 2), args...)
 	return hits, tx.note(err)
 }
 

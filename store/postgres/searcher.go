@@ -14,28 +14,35 @@ import (
 // that are looked for: how frequent they are decides how to find them.
 type searcher struct{}
 
-// Few asks the planner, which knows the frequent words: to count the matches of
-// one of those would take longer than to find the newest. Within tickets it
-// counts.
-func (searcher) Few(ctx context.Context, s store.Session, expression string, limit int, within string, args ...any) (store.Hits, error) {
-	h := store.Hits{
-		Tickets: `SELECT ticket FROM search WHERE words @@ CAST(?::text AS tsquery)`,
-		IDs:     `SELECT activity_id FROM search WHERE words @@ CAST(?::text AS tsquery)`, Args: []any{expression},
+// frequent is how many times the limit is expected where a guess is enough. Of words
+// that it has not counted the planner expects too many.
+const frequent = 4
+
+// Few asks the planner, which knows the frequent words, for a guess: to count the
+// matches of one of those takes longer than to find the newest.
+func (searcher) Few(ctx context.Context, s store.Session, expression string, limit int, guess bool, within string, args ...any) (store.Hits, error) {
+	if guess {
+		expected, err := expect(ctx, s, expression)
+		if err != nil || expected > float64(frequent*limit) {
+			return store.Hits{}, err
+		}
 	}
-	expected, err := expect(ctx, s, expression)
-	if h.Few = expected <= float64(limit); err != nil || h.Few || within == "" {
-		return h, err
+	if within != "" {
+		within = ` AND ticket IN (` + within + `)`
 	}
-	var ids []string
 	args = append([]any{expression}, args...)
 	args = append(args, limit+1)
-	err = each(ctx, s, func(r store.Rows) error {
+	var ids []string
+	// Planned as if all were wanted: for a few rows of many the planner would read
+	// the table from its beginning, and where there are none to its end.
+	err := each(ctx, s, func(r store.Rows) error {
 		var id string
 		err := r.Scan(&id)
 		ids = append(ids, id)
 		return err
-	}, `SELECT activity_id FROM search WHERE words @@ CAST($1::text AS tsquery) AND ticket IN (`+within+`) LIMIT $`+strconv.Itoa(len(args)), args...)
-	those := ` FROM activities WHERE id = ANY(?)`
+	}, `WITH hits AS MATERIALIZED (SELECT activity_id FROM search WHERE words @@ CAST($1::text AS tsquery)`+within+`)
+		SELECT activity_id FROM hits LIMIT $`+strconv.Itoa(len(args)), args...)
+	const those = ` FROM activities WHERE id = ANY(?)`
 	return store.Hits{Few: len(ids) <= limit, Tickets: `SELECT ticket` + those, IDs: `SELECT id` + those, Args: []any{ids}}, err
 }
 

@@ -19,7 +19,7 @@ type searcher struct{}
 const farApart = 3000
 
 // Few reads up to the limit: the matches of a word come at ten in a microsecond.
-func (searcher) Few(ctx context.Context, s store.Session, expression string, limit int, within string, args ...any) (store.Hits, error) {
+func (searcher) Few(ctx context.Context, s store.Session, expression string, limit int, _ bool, within string, args ...any) (store.Hits, error) {
 	sql := `SELECT rowid FROM search WHERE search MATCH $1`
 	if within != "" {
 		sql += ` AND +rowid IN (SELECT n FROM activities WHERE ticket IN (` + within + `))`
