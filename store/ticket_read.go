@@ -31,7 +31,7 @@ type Effort struct {
 // DefaultEffort is measured on a million tickets: a thousand of them are walked
 // past in a millisecond, and gathered in three.
 func DefaultEffort() Effort {
-	return Effort{Few: 5000, Gather: 20000, Walk: 20000, Seen: 300, Found: 10000, Activities: 5000, Block: 64}
+	return Effort{Few: 5000, Gather: 20000, Walk: 20000, Seen: 300, Found: 10000, Activities: 10000, Block: 64}
 }
 
 // lastBlock is how many are searched together at most.

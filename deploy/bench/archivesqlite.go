@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"database/sql"
 	"fmt"
 	"strings"
@@ -11,32 +12,33 @@ import (
 // sqliteArchive fills a file that no daemon has open. Until finish a crash
 // leaves it broken.
 type sqliteArchive struct {
-	db *sql.DB
+	ctx context.Context //nolint:containedctx // of the one run that it lives for
+	db  *sql.DB
 }
 
-func openSQLite(path string) (*sqliteArchive, error) {
+func openSQLite(ctx context.Context, path string) (*sqliteArchive, error) {
 	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=synchronous(OFF)&_pragma=cache_size(-400000)&_pragma=journal_size_limit(67108864)")
 	if err != nil {
 		return nil, err
 	}
 	db.SetMaxOpenConns(1)
-	return &sqliteArchive{db}, nil
+	return &sqliteArchive{ctx, db}, nil
 }
 
 func (s *sqliteArchive) add(t *table, rows [][]any) error {
-	tx, err := s.db.Begin()
+	tx, err := s.db.BeginTx(s.ctx, nil)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = tx.Rollback() }() // after Commit it does nothing
 	places := strings.TrimSuffix(strings.Repeat("?,", len(t.columns)), ",")
-	insert, err := tx.Prepare(fmt.Sprintf(`INSERT INTO %s (%s) VALUES (%s)`, t.name, strings.Join(t.columns, ","), places))
+	insert, err := tx.PrepareContext(s.ctx, fmt.Sprintf(`INSERT INTO %s (%s) VALUES (%s)`, t.name, strings.Join(t.columns, ","), places))
 	if err != nil {
 		return err
 	}
 	defer func() { _ = insert.Close() }()
 	for _, row := range rows {
-		if _, err := insert.Exec(row...); err != nil {
+		if _, err := insert.ExecContext(s.ctx, row...); err != nil {
 			return err
 		}
 	}
@@ -51,7 +53,7 @@ func (s *sqliteArchive) finish() error {
 		`UPDATE counters SET value = (SELECT MAX(number) FROM tickets) WHERE name = 'ticket'`,
 		`PRAGMA wal_checkpoint(TRUNCATE)`,
 	} {
-		if _, err := s.db.Exec(text); err != nil {
+		if _, err := s.db.ExecContext(s.ctx, text); err != nil {
 			return err
 		}
 	}

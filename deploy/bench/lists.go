@@ -211,7 +211,7 @@ func (d *bigDesk) fill(ctx context.Context, p listsPlan, database string, progre
 	}
 	var err error
 	if database == "" {
-		to, err = openSQLite(filepath.Join(d.dir, "ticketgate.db"))
+		to, err = openSQLite(ctx, filepath.Join(d.dir, "ticketgate.db"))
 	} else {
 		f.tables, f.byN = newTables("activity_id words ticket", ""), false
 		to, err = openPostgres(ctx, database)
