@@ -16,6 +16,7 @@ type condition struct {
 	// it has the arguments of the condition.
 	from     string
 	fromArgs []any
+	column   string // that the condition is a span of
 }
 
 // only is a condition that an index of the tickets finds.
@@ -195,7 +196,9 @@ func (f TicketFilter) spans() []condition {
 			parts, args = append(parts, column+` < ?`), append(args, us(until))
 		}
 		if len(parts) > 0 {
-			all = append(all, only(strings.Join(parts, ` AND `), args...))
+			of := only(strings.Join(parts, ` AND `), args...)
+			of.column = column
+			all = append(all, of)
 		}
 	}
 	span("created_at", f.CreatedSince, f.CreatedUntil)

@@ -140,12 +140,22 @@ func (l *ticketLister) walk(ctx context.Context, from *place, n, bound int) ([]p
 	var w where
 	table := `tickets`
 	w.all(l.order.after(from))
+	others := l.conditions
 	if bound > 0 {
-		// What is walked comes in its order, and passes the conditions in it.
+		// What is walked comes in its order, and passes the other conditions in it.
+		// A span of the order says where the walk begins and ends.
+		others = nil
+		for _, c := range l.conditions {
+			if c.column == l.order.column {
+				w.add(c.sql, c.args...)
+			} else {
+				others = append(others, c)
+			}
+		}
 		table = `(SELECT * FROM tickets` + w.sql() + l.order.sql(true) + ` LIMIT ` + w.arg(bound) + `) AS tickets`
 		w.conditions = nil
 	}
-	w.all(l.conditions)
+	w.all(others)
 	sql := l.columns() + ` FROM ` + table + w.sql()
 	if bound == 0 {
 		sql += l.order.sql(true)

@@ -16,6 +16,7 @@ func (l *ticketLister) search(ctx context.Context, query string, from *place, n 
 		sparse:   sparseInAll,
 		list:     func(from *place, n int) ([]place, error) { return l.list(ctx, from, n) },
 		matching: func(of []place) ([]place, error) { return l.matching(ctx, expression, of) },
+		whole:    func() bool { return l.rest != nil },
 	}
 	return searched(from, n, b, condition{}, func(guess bool, _ condition) ([]place, bool, error) {
 		l.rest = nil
@@ -61,9 +62,19 @@ type blocks[T any] struct {
 	size     int // of the first block
 	list     func(from *T, n int) ([]T, error)
 	matching func([]T) ([]T, error)
+	whole    func() bool // whether the list is in memory; nil: it is not
 	// sparse is how many may be looked at for each that matches, and a few more:
 	// else it is given up; 0: never.
 	sparse int
+}
+
+// next is the size of the block behind one. What is there as a whole costs nothing
+// more, and much of it is searched as fast as some.
+func (b blocks[T]) next(size int) int {
+	if b.whole != nil && b.whole() {
+		return lastBlock
+	}
+	return min(2*size, lastBlock)
 }
 
 // fewMore bears chance: what is first may be without a match.
@@ -73,7 +84,7 @@ const fewMore = 4
 func (b blocks[T]) first(from *T, n int) ([]T, bool, error) {
 	var found []T
 	looked := 0
-	for size := b.size; ; size = min(2*size, lastBlock) {
+	for size := b.size; ; size = b.next(size) {
 		block, err := b.list(from, size)
 		if err != nil || len(block) == 0 {
 			return found, true, err
