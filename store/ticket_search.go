@@ -68,13 +68,17 @@ type blocks[T any] struct {
 	sparse int
 }
 
-// next is the size of the block behind one. What is there as a whole costs nothing
-// more, and much of it is searched as fast as some.
-func (b blocks[T]) next(size int) int {
-	if b.whole != nil && b.whole() {
-		return lastBlock
+// next is the size of the block behind one, when n are wanted and so many found. What
+// is there as a whole costs nothing more: then it is about what the rest needs, or,
+// as many are searched almost as fast as some, all that go together.
+func (b blocks[T]) next(size, looked, found, n int) int {
+	if b.whole == nil || !b.whole() {
+		return min(2*size, lastBlock)
 	}
-	return min(2*size, lastBlock)
+	if needed := 2 * (n - found) * looked / max(found, 1); needed <= 4*size {
+		return max(needed, 1)
+	}
+	return lastBlock
 }
 
 // fewMore bears chance: what is first may be without a match.
@@ -84,7 +88,7 @@ const fewMore = 4
 func (b blocks[T]) first(from *T, n int) ([]T, bool, error) {
 	var found []T
 	looked := 0
-	for size := b.size; ; size = b.next(size) {
+	for size := b.size; ; size = b.next(size, looked, len(found), n) {
 		block, err := b.list(from, size)
 		if err != nil || len(block) == 0 {
 			return found, true, err
