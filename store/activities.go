@@ -90,7 +90,7 @@ func (tx *Tx) MoveActivity(ctx context.Context, id string, to int64, now time.Ti
 		return a, err
 	}
 	if sql := tx.db.dialect.MoveIndex; sql != "" {
-		if err := tx.defers(sql, id, from, to); err != nil {
+		if err := tx.defers(sql, id); err != nil {
 			return a, err
 		}
 	}

@@ -109,11 +109,14 @@ type Dialect struct {
 	Document func(words string) any
 	// Unindex takes an activity out of the search index: $1 activity id.
 	Unindex string
-	// MoveIndex has the index know that an activity, $1, went from one ticket,
-	// $2, to another, $3; "" where the activity says that itself.
+	// MoveIndex has the index know which ticket an activity, $1, is of now; "" where
+	// the activity says that itself.
 	MoveIndex string
 	// Position is the column of the activities that Searched has.
 	Position string
+	// Reorder is whether what comes of a subquery in its order need not stay in it:
+	// the order is then asked for again, which costs nothing where it stayed.
+	Reorder bool
 	// Tagged is the condition of a ticket that has the tag in the given
 	// parameter.
 	Tagged func(param string) string

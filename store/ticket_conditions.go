@@ -12,11 +12,10 @@ type condition struct {
 	sql  string
 	args []any
 	// from is a SELECT that gives the numbers of the tickets for which the
-	// condition holds, out of an index; "" where there is none. Without fromArgs
-	// it has the arguments of the condition.
-	from     string
-	fromArgs []any
-	column   string // that the condition is a span of
+	// condition holds, out of an index; "" where there is none. It has the
+	// arguments of the condition.
+	from   string
+	column string // that the condition is a span of
 }
 
 // only is a condition that an index of the tickets finds.
@@ -26,9 +25,6 @@ func only(sql string, args ...any) condition {
 
 // numbers gives from with its arguments.
 func (c condition) numbers() (string, []any) {
-	if c.fromArgs != nil {
-		return c.from, c.fromArgs
-	}
 	return c.from, c.args
 }
 
@@ -148,20 +144,22 @@ func (f TicketFilter) fields() []condition {
 		all = append(all, only(`kind = ? AND kind <> 'email'`, string(f.Kind)))
 	}
 	if f.FieldID != "" {
-		all = append(all, within(`SELECT ticket FROM field_values WHERE field_id = ? AND value = ?`, f.FieldID, f.Field))
+		all = append(all, within(`field_values`, `field_id = ? AND value = ?`, f.FieldID, f.Field))
 	}
 	if f.Priority != "" {
 		all = append(all, only(`priority = ?`, rank(f.Priority)))
 	}
 	if f.WatcherID != "" {
-		all = append(all, within(`SELECT ticket FROM watchers WHERE agent_id = ?`, f.WatcherID))
+		all = append(all, within(`watchers`, `agent_id = ?`, f.WatcherID))
 	}
 	return all
 }
 
-// within is the condition that another table names the ticket.
-func within(from string, args ...any) condition {
-	return condition{sql: `number IN (` + from + `)`, args: args, from: from}
+// within is the condition that another table names the ticket. It is asked of each
+// ticket: as a join a database could take it for the way to walk.
+func within(table, sql string, args ...any) condition {
+	return condition{args: args, from: `SELECT ticket FROM ` + table + ` WHERE ` + sql,
+		sql: `COALESCE((SELECT 1 FROM ` + table + ` WHERE ticket = tickets.number AND ` + sql + ` LIMIT 1), 0) = 1`}
 }
 
 // states are the conditions on what is or isn't so.

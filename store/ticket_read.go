@@ -157,7 +157,7 @@ func (l *ticketLister) walk(ctx context.Context, from *place, n, bound int) ([]p
 	}
 	w.all(others)
 	sql := l.columns() + ` FROM ` + table + w.sql()
-	if bound == 0 {
+	if bound == 0 || l.tx.db.dialect.Reorder {
 		sql += l.order.sql(true)
 	}
 	return l.places(ctx, sql+` LIMIT `+w.arg(n), w.args)

@@ -138,12 +138,13 @@ func (d *database) Dialect() store.Dialect {
 		LockWord:  `SELECT pg_advisory_xact_lock(hashtextextended($1, 0))`,
 		ShareWord: `SELECT pg_advisory_xact_lock_shared(hashtextextended($1, 0))`,
 		Index: `INSERT INTO search (ticket, activity_id, words) SELECT ticket, id, $2 FROM activities WHERE id = $1
-			ON CONFLICT (ticket, activity_id) DO UPDATE SET words = excluded.words`,
+			ON CONFLICT (activity_id) DO UPDATE SET ticket = excluded.ticket, words = excluded.words`,
 		Document:  document,
 		Phrases:   phrases,
-		Unindex:   `DELETE FROM search WHERE activity_id = $1 AND ticket = (SELECT ticket FROM activities WHERE id = $1)`,
-		MoveIndex: `UPDATE search SET ticket = $3 WHERE activity_id = $1 AND ticket = $2`,
+		Unindex:   `DELETE FROM search WHERE activity_id = $1`,
+		MoveIndex: `UPDATE search SET ticket = a.ticket FROM activities a WHERE a.id = $1 AND activity_id = $1`,
 		Position:  `CAST(0 AS BIGINT)`,
+		Reorder:   true,
 		Tagged: func(param string) string {
 			return `CAST(tags AS JSONB) @> jsonb_build_array(` + param + `::text)`
 		},

@@ -88,13 +88,16 @@ func (searcher) Activities(ctx context.Context, s store.Session, expression stri
 		err := r.Scan(&id)
 		found = append(found, id)
 		return err
-	}, `SELECT activity_id FROM search JOIN unnest($2::bigint[], $3::text[]) AS one (t, a) ON ticket = one.t AND activity_id = one.a
+	}, `SELECT activity_id FROM search JOIN unnest($2::bigint[], $3::text[]) AS one (t, a) ON activity_id = one.a AND ticket = one.t
 		WHERE words @@ CAST($1::text AS tsquery)`, expression, tickets, ids)
 	return found, err
 }
 
 // each calls scan for each row. The server keeps no plan of the statement.
 func each(ctx context.Context, s store.Session, scan func(store.Rows) error, sql string, args ...any) error {
+	if err := s.Flush(ctx); err != nil { // what waits would go with it, and take the mode for an argument
+		return err
+	}
 	rows, err := s.Query(ctx, sql, append([]any{pgx.QueryExecModeExec}, args...)...)
 	if err != nil {
 		return err

@@ -56,6 +56,7 @@ func Run(t *testing.T, open Open) {
 		{"TicketCounts", testTicketCounts},
 		{"FindActivities", testFindActivities},
 		{"Search", testSearch},
+		{"SearchFollowsMoves", testSearchFollowsMoves},
 		{"ListsReadEveryWay", testEveryWay},
 		{"Activities", testActivities},
 		{"Attachments", testAttachments},

@@ -18,5 +18,6 @@ UPDATE search SET ticket = a.ticket FROM activities a WHERE a.id = search.activi
 DELETE FROM search WHERE ticket IS NULL;
 ALTER TABLE search DROP CONSTRAINT search_pkey;
 ALTER TABLE search ALTER COLUMN ticket SET NOT NULL;
-ALTER TABLE search ADD PRIMARY KEY (ticket, activity_id);
+ALTER TABLE search ADD PRIMARY KEY (activity_id);
+CREATE INDEX search_ticket ON search (ticket);
 CREATE INDEX search_words ON search USING GIN (words);
