@@ -17,8 +17,8 @@ type ActivityFilter struct {
 	Limit     int // 1 to 200; 0: 50
 }
 
-// FindActivities lists activities, newest first. What was hidden is found by
-// neither text nor sender. A broken cursor is CodeInvalid with the field cursor.
+// FindActivities lists activities, newest first. What was hidden is found by its
+// Message-ID alone. A broken cursor is CodeInvalid with the field cursor.
 func (tx *Tx) FindActivities(ctx context.Context, f ActivityFilter) ([]Activity, string, error) {
 	c, ok, err := parseCursor(f.Cursor, "activities of all")
 	if err != nil {

@@ -12,7 +12,6 @@ import (
 // SearchEntry is what a search finds an activity's ticket by.
 type SearchEntry struct {
 	ActivityID string
-	Ticket     int64
 	Subject    string
 	Text       string
 	Addresses  []string

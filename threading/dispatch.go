@@ -28,7 +28,7 @@ func (w *work) keep(ctx context.Context, t store.Ticket, a store.Activity, c con
 // its files that are in sight, and what else is known of the ticket.
 func (w *work) searched(t store.Ticket, a store.Activity, files []store.Attachment, words []string) store.SearchEntry {
 	e := store.SearchEntry{
-		ActivityID: a.ID, Ticket: t.Number, Subject: a.Subject, Text: a.Text, Addresses: words, Reference: w.s.Reference(t.Number),
+		ActivityID: a.ID, Subject: a.Subject, Text: a.Text, Addresses: words, Reference: w.s.Reference(t.Number),
 	}
 	if e.Subject == "" {
 		e.Subject = t.Subject

@@ -177,7 +177,7 @@ func (w *work) indexFields(ctx context.Context, t store.Ticket, a store.Activity
 		return nil
 	}
 	return w.tx.Index(ctx, store.SearchEntry{
-		ActivityID: a.ID, Ticket: t.Number, Text: strings.Join(words, "\n"), Reference: w.s.Reference(t.Number),
+		ActivityID: a.ID, Text: strings.Join(words, "\n"), Reference: w.s.Reference(t.Number),
 	})
 }
 

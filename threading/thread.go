@@ -464,7 +464,7 @@ func (f *filing) index(ctx context.Context, t store.Ticket, a store.Activity) er
 	}
 	words = append(words, fieldWords(a.Changes)...)
 	return f.tx.Index(ctx, store.SearchEntry{
-		ActivityID: a.ID, Ticket: t.Number, Subject: a.Subject, Text: a.Text,
+		ActivityID: a.ID, Subject: a.Subject, Text: a.Text,
 		Addresses: words, Names: names, Reference: f.s.Reference(t.Number),
 	})
 }

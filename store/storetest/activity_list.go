@@ -48,7 +48,7 @@ func testFindActivities(t *testing.T, open Open) {
 			}); err != nil {
 				return err
 			}
-			return tx.Index(ctx, store.SearchEntry{ActivityID: id, Ticket: ticket, Text: text, Addresses: []string{from}})
+			return tx.Index(ctx, store.SearchEntry{ActivityID: id, Text: text, Addresses: []string{from}})
 		})
 	}
 	add("c", support, 1, "Carla@Customer.example", "the printer burns")

@@ -121,10 +121,10 @@ func file(ctx context.Context, tx *store.Tx, i int64, raw []byte, blob store.Blo
 	if err != nil {
 		return err
 	}
-	if _, err := tx.AddDeliveryKey(ctx, "mail", blob.Hash, store.DeliveryKey{ActivityID: a.ID, Ticket: number, At: noon(1)}); err != nil {
+	if _, err := tx.AddDeliveryKey(ctx, "mail", blob.Hash, store.DeliveryKey{ActivityID: a.ID, At: noon(1)}); err != nil {
 		return err
 	}
-	return tx.Index(ctx, store.SearchEntry{ActivityID: a.ID, Ticket: number, Subject: a.Subject, Text: a.Text,
+	return tx.Index(ctx, store.SearchEntry{ActivityID: a.ID, Subject: a.Subject, Text: a.Text,
 		Addresses: []string{key}, Reference: fmt.Sprintf("T#%d", number)})
 }
 

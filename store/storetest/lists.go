@@ -158,9 +158,9 @@ func testSearch(t *testing.T, open Open) {
 	printer := addTicket(t, db, nil).Number
 	sales := addTicket(t, db, func(ticket *store.Ticket) { ticket.ChannelID = "sales" }).Number
 	first := addActivity(t, db, printer, nil)
-	index(first.ID, store.SearchEntry{Ticket: printer, Reference: "T#10001", Subject: "Drucker Größe",
+	index(first.ID, store.SearchEntry{Reference: "T#10001", Subject: "Drucker Größe",
 		Text: "The printer's on fire. SELECT * FROM tickets; naïve 日本語", Addresses: []string{"Anna.Muster@kunde.example"}, Names: []string{"Angebot_2026-03.pdf"}})
-	index(addActivity(t, db, sales, nil).ID, store.SearchEntry{Ticket: sales, Reference: "T#10002", Text: "printer offer, on paper"})
+	index(addActivity(t, db, sales, nil).ID, store.SearchEntry{Reference: "T#10002", Text: "printer offer, on paper"})
 	for _, c := range []struct {
 		query string
 		want  []int64
