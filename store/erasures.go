@@ -40,9 +40,11 @@ type ErasureWork struct {
 	Addresses []string `json:"addresses"` // as they were typed
 	Names     []string `json:"names"`
 	Phones    []string `json:"phones"`
-	Next      int64    `json:"next"`  // the ticket from which on it is still to be done
-	Blobs     []string `json:"blobs"` // hashes of bytes that nothing may name any more
-	Files     []string `json:"files"` // and of those that lie outside of the database
+	Subjects  []string `json:"subjects"` // of the person's mail, wherever it lies
+	Learnt    bool     `json:"learnt"`   // Subjects are all
+	Next      int64    `json:"next"`     // the ticket from which on it is still to be done
+	Blobs     []string `json:"blobs"`    // hashes of bytes that nothing may name any more
+	Files     []string `json:"files"`    // and of those that lie outside of the database
 }
 
 const erasureColumns = `id, contact_id, agent_id, started_at, ended_at, doc, work`

@@ -2,6 +2,7 @@ package threading
 
 import (
 	"context"
+	"maps"
 	"slices"
 
 	"ticketgate/store"
@@ -42,6 +43,9 @@ func (s *Service) EraseContact(ctx context.Context, agent *store.Agent, id strin
 
 // eraseAll does what is left of an erasure, up to the contact itself.
 func (s *Service) eraseAll(ctx context.Context, e *store.Erasure) error {
+	if err := s.learnSubjects(ctx, e); err != nil {
+		return err
+	}
 	if err := s.eraseTickets(ctx, e); err != nil {
 		return err
 	}
@@ -125,14 +129,59 @@ func traitsOf(ctx context.Context, tx *store.Tx, c store.Contact) (*store.Erasur
 	return known, nil
 }
 
+// learnSubjects notes the subjects of all mail of the person before any is gone:
+// tickets that it was moved out of still have them.
+func (s *Service) learnSubjects(ctx context.Context, e *store.Erasure) error {
+	if e.Work == nil || e.Work.Learnt {
+		return nil
+	}
+	subjects := map[string]bool{}
+	err := s.eachTicketNaming(ctx, e, func(number int64) error {
+		return s.db.View(ctx, func(ctx context.Context, tx *store.Tx) error {
+			history, err := wholeHistory(ctx, tx, number)
+			for _, a := range history {
+				if bare := s.keys.bareSubject(a.Subject); bare != "" && wroteIt(e.Work, a) {
+					subjects[bare] = true
+				}
+			}
+			return err
+		})
+	})
+	if err != nil {
+		return err
+	}
+	return s.advance(ctx, e, func(_ context.Context, _ *work, e *store.Erasure) error {
+		e.Work.Subjects, e.Work.Learnt = slices.Sorted(maps.Keys(subjects)), true
+		return nil
+	})
+}
+
 // eraseTickets goes through all tickets, from where an earlier call broke off.
-// New ones that come meanwhile are found: the last number is read anew.
 func (s *Service) eraseTickets(ctx context.Context, e *store.Erasure) error {
-	for from, last := e.Work.Next, e.Work.Next; from <= last; from += eraseRange {
+	return s.eachTicketNaming(ctx, e, func(number int64) error {
+		if e.Work == nil {
+			return nil // another call ended it meanwhile
+		}
+		return s.advance(ctx, e, func(ctx context.Context, w *work, e *store.Erasure) error {
+			e.Work.Next = number + 1
+			return (&erasing{work: w, e: e}).ticket(ctx, number)
+		})
+	})
+}
+
+// eachTicketNaming gives the tickets that have to do with the person, from the one
+// that is next. New ones that come meanwhile are found: the last number is read
+// anew.
+func (s *Service) eachTicketNaming(ctx context.Context, e *store.Erasure, do func(number int64) error) error {
+	if e.Work == nil {
+		return nil
+	}
+	known := *e.Work
+	for from, last := known.Next, known.Next; from <= last; from += eraseRange {
 		var concerned []int64
 		err := s.db.View(ctx, func(ctx context.Context, tx *store.Tx) (err error) {
 			if last, err = tx.LastNumber(ctx); err == nil {
-				concerned, err = tx.TicketsNaming(ctx, from, from+eraseRange, *e.Work)
+				concerned, err = tx.TicketsNaming(ctx, from, from+eraseRange, known)
 			}
 			return err
 		})
@@ -140,11 +189,7 @@ func (s *Service) eraseTickets(ctx context.Context, e *store.Erasure) error {
 			return err
 		}
 		for _, number := range concerned {
-			err := s.advance(ctx, e, func(ctx context.Context, w *work, e *store.Erasure) error {
-				e.Work.Next = number + 1
-				return (&erasing{work: w, e: e}).ticket(ctx, number)
-			})
-			if err != nil || e.Work == nil {
+			if err := do(number); err != nil {
 				return err
 			}
 		}

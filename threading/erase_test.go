@@ -149,6 +149,38 @@ func TestEraseLeavesNothing(t *testing.T) {
 	}
 }
 
+// A subject of hers goes from the tickets that her mail lay in as well: one that it
+// was split out of, and one that went into another.
+func TestEraseSubjectsOfWhatWentElsewhere(t *testing.T) {
+	d, c := erasedDesk(t)
+	const number = 10001
+	split, err := d.SplitActivity(d.ctx, d.anna, number, d.activities(number)[0].ID, Split{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	merged := d.deliver(letter{from: carlaName + " <" + carlas + ">", subject: "More of " + secret, id: "third@erased.example", body: "x"}).Ticket
+	into := d.deliver(letter{from: "Otto Other <otto@other.example>", subject: "Smoke", id: "smoke@other.example", body: "y"}).Ticket
+	if _, err := d.Merge(d.ctx, d.admin, merged, into); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.EraseContact(d.ctx, d.admin, c.ID); err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range []int64{number, split.Number, merged} {
+		if got := d.ticket(n).Subject; got != erasedMark {
+			t.Errorf("ticket %d is about %q", n, got)
+		}
+		for _, a := range d.activities(n) {
+			if strings.Contains(a.Subject, secret) {
+				t.Errorf("ticket %d: %q", n, a.Subject)
+			}
+		}
+	}
+	if got := d.ticket(into).Subject; got != "Smoke" {
+		t.Errorf("of somebody else: %q", got)
+	}
+}
+
 // What others wrote stays, without her and without what they quote of her.
 func TestEraseKeepsWhatOthersWrote(t *testing.T) {
 	d, c := erasedDesk(t)

@@ -29,7 +29,7 @@ func (e *erasing) ticket(ctx context.Context, number int64) error {
 	if e.t, err = e.tx.Ticket(ctx, number); err != nil {
 		return hard(err)
 	}
-	history, err := e.history(ctx)
+	history, err := wholeHistory(ctx, e.tx, number)
 	if err != nil {
 		return err
 	}
@@ -59,11 +59,11 @@ func (e *erasing) ticket(ctx context.Context, number int64) error {
 	return e.rest(ctx, r)
 }
 
-// history gives all activities of the ticket.
-func (e *erasing) history(ctx context.Context) ([]store.Activity, error) {
+// wholeHistory gives all activities of a ticket.
+func wholeHistory(ctx context.Context, tx *store.Tx, number int64) ([]store.Activity, error) {
 	var all []store.Activity
 	for cursor := ""; ; {
-		some, next, err := e.tx.Activities(ctx, e.t.Number, cursor, 200)
+		some, next, err := tx.Activities(ctx, number, cursor, 200)
 		if all = append(all, some...); err != nil || next == "" {
 			return all, err
 		}
@@ -104,6 +104,7 @@ func (e *erasing) knows(ctx context.Context, persons []store.Activity) (*redacto
 	k.ids = e.ids
 	if e.own {
 		k.names, k.words = append(k.names, e.e.Work.Names...), append(k.words, e.e.Work.Phones...)
+		k.words = append(k.words, e.e.Work.Subjects...)
 	} else {
 		k.names = nil // somebody else may be called the same
 	}
@@ -117,9 +118,11 @@ func (e *erasing) knows(ctx context.Context, persons []store.Activity) (*redacto
 }
 
 // skeleton takes the person out of the ticket itself. A subject that came with
-// his mail is his.
+// his mail is his, wherever that lies now.
 func (e *erasing) skeleton(ctx context.Context, r *redactor, history, persons []store.Activity) error {
-	if e.t.Subject = r.plain(e.t.Subject); len(persons) > 0 && persons[0].ID == history[0].ID {
+	his := len(persons) > 0 && persons[0].ID == history[0].ID ||
+		e.own && slices.Contains(e.e.Work.Subjects, e.s.keys.bareSubject(e.t.Subject))
+	if e.t.Subject = r.plain(e.t.Subject); his {
 		e.t.Subject = erasedMark
 	}
 	for i := range e.t.Tags {
@@ -299,7 +302,7 @@ func (e *erasing) answering(ctx context.Context, r *redactor, number int64) erro
 	if other.t, err = e.tx.Ticket(ctx, number); err != nil {
 		return hard(err)
 	}
-	history, err := other.history(ctx)
+	history, err := wholeHistory(ctx, e.tx, other.t.Number)
 	if err != nil {
 		return err
 	}
