@@ -113,8 +113,8 @@ func (l *activityLister) read(ctx context.Context, with string, w where, table, 
 	if from != nil {
 		w.add(`(created_at, id) < (?, ?)`, from.at, from.ID)
 	}
-	sql := with + `SELECT id, ticket, ` + l.tx.db.dialect.Position + `, created_at` + table + w.sql() + order + ` LIMIT ` + w.arg(n)
-	return list(ctx, l.tx, func(r Rows, m *moment) error { return r.Scan(&m.ID, &m.Ticket, &m.Position, &m.at) }, sql, w.args...)
+	sql := with + `SELECT id, ` + l.tx.db.dialect.Position + `, created_at` + table + w.sql() + order + ` LIMIT ` + w.arg(n)
+	return list(ctx, l.tx, func(r Rows, m *moment) error { return r.Scan(&m.ID, &m.Position, &m.at) }, sql, w.args...)
 }
 
 // search gives those that match a query and that somebody wrote; "" is whoever.

@@ -80,8 +80,30 @@ type Hits struct {
 // Searched is an activity in the search index.
 type Searched struct {
 	ID       string
-	Ticket   int64
 	Position int64 // by which the index knows it, where it has a number
+}
+
+// ReadAll reads the rows of a query on a session, each with scan.
+func ReadAll[T any](ctx context.Context, s Session, scan func(Rows, *T) error, sql string, args ...any) ([]T, error) {
+	rows, err := s.Query(ctx, sql, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var all []T
+	for rows.Next() {
+		var one T
+		if err := scan(rows, &one); err != nil {
+			return nil, err
+		}
+		all = append(all, one)
+	}
+	return all, rows.Err()
+}
+
+// ReadColumn is ReadAll of a single column.
+func ReadColumn[T any](ctx context.Context, s Session, sql string, args ...any) ([]T, error) {
+	return ReadAll(ctx, s, func(r Rows, one *T) error { return r.Scan(one) }, sql, args...)
 }
 
 // Rows is a result that is read row by row.

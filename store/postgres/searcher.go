@@ -32,15 +32,9 @@ func (searcher) Few(ctx context.Context, s store.Session, expression string, lim
 	}
 	args = append([]any{expression}, args...)
 	args = append(args, limit+1)
-	var ids []string
 	// Planned as if all were wanted: for a few rows of many the planner would read
 	// the table from its beginning, and where there are none to its end.
-	err := each(ctx, s, func(r store.Rows) error {
-		var id string
-		err := r.Scan(&id)
-		ids = append(ids, id)
-		return err
-	}, `WITH hits AS MATERIALIZED (SELECT activity_id FROM search WHERE words @@ CAST($1::text AS tsquery)`+within+`)
+	ids, err := column[string](ctx, s, `WITH hits AS MATERIALIZED (SELECT activity_id FROM search WHERE words @@ CAST($1::text AS tsquery)`+within+`)
 		SELECT activity_id FROM hits LIMIT $`+strconv.Itoa(len(args)), args...)
 	const those = ` FROM activities WHERE id = ANY(?)`
 	return store.Hits{Few: len(ids) <= limit, Tickets: `SELECT ticket` + those, IDs: `SELECT id` + those, Args: []any{ids}}, err
@@ -53,60 +47,32 @@ func expect(ctx context.Context, s store.Session, expression string) (float64, e
 			Rows float64 `json:"Plan Rows"`
 		}
 	}
-	err := each(ctx, s, func(r store.Rows) error {
-		var text string
-		if err := r.Scan(&text); err != nil {
-			return err
-		}
-		return json.Unmarshal([]byte(text), &plan)
-	}, `EXPLAIN (FORMAT JSON) SELECT FROM search WHERE words @@ CAST($1::text AS tsquery)`, expression)
-	if err != nil || len(plan) == 0 {
+	texts, err := column[string](ctx, s, `EXPLAIN (FORMAT JSON) SELECT FROM search WHERE words @@ CAST($1::text AS tsquery)`, expression)
+	if err != nil || len(texts) == 0 {
+		return 0, err
+	}
+	if err := json.Unmarshal([]byte(texts[0]), &plan); err != nil || len(plan) == 0 {
 		return 0, err
 	}
 	return plan[0].Plan.Rows, nil
 }
 
 func (searcher) Tickets(ctx context.Context, s store.Session, expression string, of []int64) ([]int64, error) {
-	var found []int64
-	err := each(ctx, s, func(r store.Rows) error {
-		var ticket int64
-		err := r.Scan(&ticket)
-		found = append(found, ticket)
-		return err
-	}, `SELECT DISTINCT ticket FROM search WHERE ticket = ANY($2) AND words @@ CAST($1::text AS tsquery)`, expression, of)
-	return found, err
+	return column[int64](ctx, s, `SELECT DISTINCT ticket FROM search WHERE ticket = ANY($2) AND words @@ CAST($1::text AS tsquery)`, expression, of)
 }
 
 func (searcher) Activities(ctx context.Context, s store.Session, expression string, of []store.Searched) ([]string, error) {
-	ids, tickets := make([]string, len(of)), make([]int64, len(of))
+	ids := make([]string, len(of))
 	for i, a := range of {
-		ids[i], tickets[i] = a.ID, a.Ticket
+		ids[i] = a.ID
 	}
-	var found []string
-	err := each(ctx, s, func(r store.Rows) error {
-		var id string
-		err := r.Scan(&id)
-		found = append(found, id)
-		return err
-	}, `SELECT activity_id FROM search JOIN unnest($2::bigint[], $3::text[]) AS one (t, a) ON activity_id = one.a AND ticket = one.t
-		WHERE words @@ CAST($1::text AS tsquery)`, expression, tickets, ids)
-	return found, err
+	return column[string](ctx, s, `SELECT activity_id FROM search WHERE activity_id = ANY($2) AND words @@ CAST($1::text AS tsquery)`, expression, ids)
 }
 
-// each calls scan for each row. The server keeps no plan of the statement.
-func each(ctx context.Context, s store.Session, scan func(store.Rows) error, sql string, args ...any) error {
+// column reads a column. The server keeps no plan of the statement.
+func column[T any](ctx context.Context, s store.Session, sql string, args ...any) ([]T, error) {
 	if err := s.Flush(ctx); err != nil { // what waits would go with it, and take the mode for an argument
-		return err
+		return nil, err
 	}
-	rows, err := s.Query(ctx, sql, append([]any{pgx.QueryExecModeExec}, args...)...)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		if err := scan(rows); err != nil {
-			return err
-		}
-	}
-	return rows.Err()
+	return store.ReadColumn[T](ctx, s, sql, append([]any{pgx.QueryExecModeExec}, args...)...)
 }

@@ -26,7 +26,7 @@ func (searcher) Few(ctx context.Context, s store.Session, expression string, lim
 	}
 	args = append([]any{expression}, args...)
 	args = append(args, limit+1)
-	hits, err := numbers(ctx, s, sql+` LIMIT $`+strconv.Itoa(len(args)), args...)
+	hits, err := store.ReadColumn[int64](ctx, s, sql+` LIMIT $`+strconv.Itoa(len(args)), args...)
 	if err != nil || len(hits) > limit {
 		return store.Hits{}, err
 	}
@@ -35,15 +35,15 @@ func (searcher) Few(ctx context.Context, s store.Session, expression string, lim
 }
 
 func (searcher) Tickets(ctx context.Context, s store.Session, expression string, of []int64) ([]int64, error) {
-	tickets := map[int64]int64{} // by number of an activity
-	err := each(ctx, s, func(r store.Rows) error {
-		var n, ticket int64
-		err := r.Scan(&n, &ticket)
-		tickets[n] = ticket
-		return err
-	}, `SELECT n, ticket FROM activities WHERE ticket IN (SELECT value FROM json_each($1))`, asJSON(of))
+	type entry struct{ n, ticket int64 }
+	entries, err := store.ReadAll(ctx, s, func(r store.Rows, e *entry) error { return r.Scan(&e.n, &e.ticket) },
+		`SELECT n, ticket FROM activities WHERE ticket IN (SELECT value FROM json_each($1))`, asJSON(of))
 	if err != nil {
 		return nil, err
+	}
+	tickets := make(map[int64]int64, len(entries)) // by number of an activity
+	for _, e := range entries {
+		tickets[e.n] = e.ticket
 	}
 	return matching(ctx, s, expression, tickets)
 }
@@ -61,7 +61,7 @@ func matching[T comparable](ctx context.Context, s store.Session, expression str
 	found := map[T]bool{}
 	for _, near := range neighbours(slices.Sorted(maps.Keys(of))) {
 		// With the + the index is read along, and not asked for each number.
-		hits, err := numbers(ctx, s, `SELECT rowid FROM search WHERE search MATCH $1 AND rowid BETWEEN $2 AND $3
+		hits, err := store.ReadColumn[int64](ctx, s, `SELECT rowid FROM search WHERE search MATCH $1 AND rowid BETWEEN $2 AND $3
 			AND +rowid IN (SELECT value FROM json_each($4))`, expression, near[0], near[len(near)-1], asJSON(near))
 		if err != nil {
 			return nil, err
@@ -84,30 +84,4 @@ func neighbours(sorted []int64) [][]int64 {
 		}
 	}
 	return all
-}
-
-func numbers(ctx context.Context, s store.Session, sql string, args ...any) ([]int64, error) {
-	var all []int64
-	err := each(ctx, s, func(r store.Rows) error {
-		var n int64
-		err := r.Scan(&n)
-		all = append(all, n)
-		return err
-	}, sql, args...)
-	return all, err
-}
-
-// each calls scan for each row.
-func each(ctx context.Context, s store.Session, scan func(store.Rows) error, sql string, args ...any) error {
-	rows, err := s.Query(ctx, sql, args...)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		if err := scan(rows); err != nil {
-			return err
-		}
-	}
-	return rows.Err()
 }
